@@ -1,0 +1,45 @@
+using System.Runtime.CompilerServices;
+
+namespace FastExit.Crypto.Primitives;
+
+/// <summary>HKDF over HMAC over unkeyed BLAKE3: the key derivation of the end-to-end fragment cipher.</summary>
+/// <remarks>
+/// <para>References: RFC 5869, RFC 2104 (HMAC with a 64-byte block), end-to-end.md §4.1.</para>
+/// <para>Parameters: input 32 bytes, no salt, no info, output 16 bytes. Not BLAKE3's own keyed or derive-key mode.</para>
+/// <para>Constant time: as <see cref="Blake3"/>.</para>
+/// </remarks>
+[SkipLocalsInit]
+public static class HkdfBlake3
+{
+    /// <summary>Bytes of a fragment key.</summary>
+    public const int KeyBytes = 16;
+
+    /// <summary>key = the 16-byte AES key that belongs to a 32-byte X25519 result.</summary>
+    public static void DeriveFragmentKey(ReadOnlySpan<byte> sharedSecret, Span<byte> key)
+    {
+        Span<byte> salt = stackalloc byte[Blake3.HashBytes];
+        salt.Clear();
+        Span<byte> pseudorandomKey = stackalloc byte[Blake3.HashBytes];
+        Hmac(salt, sharedSecret[..32], pseudorandomKey);
+        Span<byte> output = stackalloc byte[Blake3.HashBytes];
+        Hmac(pseudorandomKey, [1], output);
+        output[..KeyBytes].CopyTo(key);
+    }
+
+    // HMAC for a key of 32 and a message of at most 32 bytes.
+    private static void Hmac(ReadOnlySpan<byte> key, ReadOnlySpan<byte> message, Span<byte> mac)
+    {
+        Span<byte> block = stackalloc byte[Blake3.BlockBytes + Blake3.HashBytes];
+        block.Clear();
+        key.CopyTo(block);
+        for (int i = 0; i < Blake3.BlockBytes; i++)
+            block[i] ^= 0x36;
+        message.CopyTo(block[Blake3.BlockBytes..]);
+        Span<byte> inner = stackalloc byte[Blake3.HashBytes];
+        Blake3.Hash(block[..(Blake3.BlockBytes + message.Length)], inner);
+        for (int i = 0; i < Blake3.BlockBytes; i++)
+            block[i] ^= 0x36 ^ 0x5C;
+        inner.CopyTo(block[Blake3.BlockBytes..]);
+        Blake3.Hash(block, mac);
+    }
+}
