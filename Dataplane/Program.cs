@@ -1,1 +1,3 @@
-return 0;
+using FastExit.Commands;
+
+return await CommandLine.RunAsync(args, ExitServices.Start).ConfigureAwait(false);

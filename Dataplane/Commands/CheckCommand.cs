@@ -1,0 +1,152 @@
+using System.CommandLine;
+using FastExit.Configuration;
+using FastExit.Identity;
+using FastExit.Policy;
+using FastExit.Topology;
+using Spectre.Console;
+
+namespace FastExit.Commands;
+
+/// <summary>`fastexit check`: host and data directory, before the first packet. Ends with 1 when something keeps the exit from serving.</summary>
+internal static class CheckCommand
+{
+    public static Command Create()
+    {
+        var dataDirectory = CommandLine.DataDirectory(required: false);
+        var command = new Command("check", "Checks this host and, with --data-dir, the node's files") { dataDirectory };
+        command.SetAction(async (parsed, _) =>
+        {
+            var findings = await FindingsAsync(parsed.GetValue(dataDirectory)).ConfigureAwait(false);
+            Print(findings);
+            return findings.Any(finding => finding.Level == FindingLevel.Fail) ? CommandLine.Failed : CommandLine.Done;
+        });
+        return command;
+    }
+
+    private static async Task<List<Finding>> FindingsAsync(string? dataDirectory)
+    {
+        var findings = new List<Finding> { HostChecks.Kernel() };
+        ExitSettings? settings = null;
+        if (dataDirectory is not null)
+        {
+            try
+            {
+                settings = ConfigurationFile.Load(dataDirectory, []);
+                findings.Add(Finding.Ok("configuration", ConfigurationFile.PathIn(dataDirectory)));
+            }
+            catch (ConfigurationException error)
+            {
+                findings.Add(Finding.Fail("configuration", OperatorErrors.OneLine(error.Message), "as said there"));
+            }
+        }
+
+        var limits = settings?.NetworkRequester ?? new NetworkRequesterSettings();
+        var link = settings?.MixLink.MaximumConnections ?? 4096;
+        findings.AddRange(HostChecks.IoUring(limits.MaximumConnections + limits.MaximumHalfOpen + link));
+        findings.Add(HostChecks.LockedMemory());
+        findings.AddRange(HostChecks.Memory(settings?.Memory ?? new MemorySettings(), settings?.Cores.Cores.Count ?? 1));
+        findings.Add(HostChecks.Cores(settings?.Cores ?? new CoreSettings()));
+        findings.Add(await HostChecks.NameServersAsync(settings?.Dns ?? new DnsSettings()).ConfigureAwait(false));
+        findings.Add(HostChecks.Clock());
+        if (settings is not null)
+        {
+            findings.AddRange(HostChecks.Ports(settings));
+            findings.AddRange(Files(settings));
+        }
+
+        return findings;
+    }
+
+    private static IEnumerable<Finding> Files(ExitSettings settings)
+    {
+        NodeKeys? keys = null;
+        NetworkTopology? topology = null;
+        yield return Attempt("keys", "see above", () =>
+        {
+            keys = NodeKeys.Load(settings.DataDirectory);
+            return $"complete; Sphinx key of rotation {keys.CurrentSphinxKey.RotationId}";
+        });
+        yield return Attempt("topology", "correct the file", () =>
+        {
+            topology = NetworkTopology.Load(settings.TopologyFile);
+            return $"{topology.Nodes.Count} nodes, rotation {topology.RotationId}";
+        });
+        if (keys is not null && topology is not null)
+            yield return OwnEntry(settings, keys, topology);
+        keys?.Dispose();
+        yield return Attempt("policy", "correct that line", () =>
+        {
+            var policy = settings.Policy.File is { } file ? ExitPolicy.Load(file) : ExitPolicy.Bundled;
+            return $"{policy.Rules.Length} rules from {policy.Source}";
+        });
+        if (settings.Policy.OpenProxy)
+            yield return Finding.Warn("policy", "open_proxy is on: every public address and port is allowed", "set policy.open_proxy = false");
+        if (settings.Policy.AllowedLocalPrefixes.Count > 0)
+            yield return Finding.Warn("policy", $"clients reach {string.Join(", ", settings.Policy.AllowedLocalPrefixes)} inside this network", "set policy.allowed_local_prefixes = [] outside laboratories");
+    }
+
+    private static Finding OwnEntry(ExitSettings settings, NodeKeys keys, NetworkTopology topology)
+    {
+        const string Subject = "own entry";
+        var file = settings.TopologyFile;
+        for (var layer = 1; layer <= NetworkTopology.Layers; layer++)
+        {
+            if (topology.Layer(layer).Length == 0)
+                return Finding.Fail(Subject, $"{file} has no node of layer {layer}", "add nodes of all three mix layers");
+        }
+
+        var key = keys.SphinxKeys.FirstOrDefault(candidate => candidate.RotationId == topology.RotationId);
+        if (key is null)
+            return Finding.Fail(Subject, $"{file} is of rotation {topology.RotationId}, this node's key of {keys.CurrentSphinxKey.RotationId}", "use the topology of that rotation");
+        if (!topology.TryGetGateway(keys.Identity, out var node))
+            return Finding.Warn(Subject, $"{file} does not list this node as entry or exit", "add what `fastexit address --json` prints, or clients will not find it");
+        if (!key.PublicKey.SequenceEqual(node.SphinxKey))
+            return Finding.Fail(Subject, $"{file} has another Sphinx key for this node", "copy sphinx_key from `fastexit address --json`");
+        return node.MixAddress.Equals(NetworkTopology.Normalize(settings.MixLink.Announced))
+            ? Finding.Ok(Subject, $"{node.MixAddress}, as announced")
+            : Finding.Fail(Subject, $"{file} has {node.MixAddress}, announced is {settings.MixLink.Announced}", "make mix_link.announced and the topology agree");
+    }
+
+    private static Finding Attempt(string subject, string mend, Func<string> attempt)
+    {
+        try
+        {
+            return Finding.Ok(subject, attempt());
+        }
+        catch (Exception error) when (error is KeyFileException or TopologyException or PolicyFormatException or IOException or UnauthorizedAccessException)
+        {
+            return Finding.Fail(subject, OperatorErrors.OneLine(error.Message), mend);
+        }
+    }
+
+    private static void Print(List<Finding> findings)
+    {
+        if (Console.IsOutputRedirected)
+        {
+            foreach (var finding in findings)
+                Console.WriteLine($"{Word(finding.Level),-4} {finding.Subject}: {finding.Seen}{(finding.Mend.Length == 0 ? "" : $"; mend: {finding.Mend}")}");
+            return;
+        }
+
+        var table = new Table().Border(TableBorder.Rounded).AddColumns("", "what", "seen", "mend");
+        foreach (var finding in findings)
+        {
+            var colour = finding.Level switch
+            {
+                FindingLevel.Ok => "green",
+                FindingLevel.Warn => "yellow",
+                _ => "red",
+            };
+            table.AddRow($"[{colour}]{Word(finding.Level)}[/]", finding.Subject.EscapeMarkup(), finding.Seen.EscapeMarkup(), finding.Mend.EscapeMarkup());
+        }
+
+        AnsiConsole.Write(table);
+    }
+
+    private static string Word(FindingLevel level) => level switch
+    {
+        FindingLevel.Ok => "ok",
+        FindingLevel.Warn => "warn",
+        _ => "FAIL",
+    };
+}

@@ -1,0 +1,81 @@
+using System.CommandLine;
+using System.CommandLine.Parsing;
+using System.Net;
+using FastExit.Configuration;
+
+namespace FastExit.Commands;
+
+/// <summary>
+/// The program's commands. Exit codes: 0 done, 1 failed (or denied by `policy check`), 2 bad input. A failure is exactly one line on
+/// standard error.
+/// </summary>
+internal static class CommandLine
+{
+    public const int Done = 0;
+    public const int Failed = 1;
+    public const int BadInput = 2;
+
+    public static async Task<int> RunAsync(string[] arguments, ExitServiceStart start)
+    {
+        var root = new RootCommand("Nym exit gateway: unwraps mixnet packets and connects their senders to the internet.")
+        {
+            InitCommand.Create(),
+            RunCommand.Create(start),
+            AddressCommand.Create(),
+            PolicyCommand.Create(),
+            CheckCommand.Create(),
+            VersionCommand.Create(),
+        };
+        try
+        {
+            var parsed = root.Parse(arguments);
+            if (parsed.Errors.Count > 0)
+            {
+                await Console.Error.WriteLineAsync(
+                    $"fastexit: {OperatorErrors.OneLine(parsed.Errors[0].Message).TrimEnd('.')}; see `fastexit --help`").ConfigureAwait(false);
+                return BadInput;
+            }
+
+            return await parsed.InvokeAsync(new InvocationConfiguration
+            {
+                EnableDefaultExceptionHandler = false,
+                ProcessTerminationTimeout = null, // `run` has its own signals; the others may be killed at any time
+            }).ConfigureAwait(false);
+        }
+        catch (ConfigurationException error)
+        {
+            await Console.Error.WriteLineAsync(OperatorErrors.Line(error)).ConfigureAwait(false);
+            return BadInput;
+        }
+        catch (Exception error)
+        {
+            await Console.Error.WriteLineAsync(OperatorErrors.Line(error)).ConfigureAwait(false);
+            return Failed;
+        }
+    }
+
+    public static Option<string> DataDirectory(bool required) => new("--data-dir")
+    {
+        Description = "Directory with config.toml and the keys",
+        HelpName = "DIR",
+        Required = required,
+    };
+
+    public static Option<string[]> Overrides() => new("--set")
+    {
+        Description = "Overrides one setting; the value is TOML (repeatable)",
+        HelpName = "section.key=value",
+        Arity = ArgumentArity.OneOrMore,
+        AllowMultipleArgumentsPerToken = false,
+        DefaultValueFactory = _ => [],
+    };
+
+    public static IPEndPoint? Endpoint(ArgumentResult result)
+    {
+        var text = result.Tokens[0].Value;
+        if (EndpointText.TryParse(text, out var endpoint))
+            return endpoint;
+        result.AddError($"'{TomlAssignments.Printable(text)}' is not IP:PORT, such as 192.0.2.1:1789 or [2001:db8::1]:1789");
+        return null;
+    }
+}

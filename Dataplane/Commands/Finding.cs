@@ -1,0 +1,19 @@
+namespace FastExit.Commands;
+
+/// <summary>How a check of the host ended; only <see cref="Fail"/> keeps an exit from serving.</summary>
+internal enum FindingLevel
+{
+    Ok,
+    Warn,
+    Fail,
+}
+
+/// <summary>One line of `fastexit check`: what was looked at, what was seen, and for everything but Ok how to mend it.</summary>
+internal sealed record Finding(FindingLevel Level, string Subject, string Seen, string Mend = "")
+{
+    public static Finding Ok(string subject, string seen) => new(FindingLevel.Ok, subject, seen);
+
+    public static Finding Warn(string subject, string seen, string mend) => new(FindingLevel.Warn, subject, seen, mend);
+
+    public static Finding Fail(string subject, string seen, string mend) => new(FindingLevel.Fail, subject, seen, mend);
+}

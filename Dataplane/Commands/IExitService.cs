@@ -1,0 +1,27 @@
+using System.Net;
+using FastExit.Configuration;
+using FastExit.Cores;
+using FastExit.Identity;
+using FastExit.Topology;
+
+namespace FastExit.Commands;
+
+/// <summary>A running exit as the `run` command sees it.</summary>
+internal interface IExitService : IAsyncDisposable
+{
+    IReadOnlyList<CoreCounters> Counters { get; }
+
+    IReadOnlyList<IPEndPoint> Listening { get; }
+
+    /// <summary>Faults when a core dies.</summary>
+    Task Completion { get; }
+
+    /// <summary>Ends every connection in good order, at most for <paramref name="limit"/>.</summary>
+    Task DrainAsync(TimeSpan limit);
+
+    /// <summary>Reads the policy again; the last good one stays in force. Null, or what is wrong with the new one.</summary>
+    Task<string?> ReloadPolicyAsync();
+}
+
+/// <summary>Starts a service; fails for reasons that the operator can mend.</summary>
+internal delegate IExitService ExitServiceStart(ExitSettings settings, NodeKeys keys, NetworkTopology topology, Action<string> log);

@@ -1,0 +1,121 @@
+using System.Collections.Frozen;
+
+namespace FastExit.Configuration;
+
+/// <summary>
+/// What the configuration file says about each key, and its range: numbers, bytes for sizes, milliseconds for durations, entries for lists.
+/// </summary>
+internal static class SettingNotes
+{
+    public const string Announced = "mix_link.announced";
+    public const string TopologyFile = "topology.file";
+    public const string PolicyFile = "policy.file";
+
+    private const long Second = 1_000;
+    private const long Minute = 60 * Second;
+    private const long Hour = 60 * Minute;
+    private const long Day = 24 * Hour;
+    private const long Kibi = 1L << 10;
+    private const long Mebi = 1L << 20;
+    private const long Gibi = 1L << 30;
+
+    private static readonly FrozenDictionary<string, Entry> s_entries = Entries().ToFrozenDictionary(entry => entry.Key);
+    private static readonly FrozenDictionary<string, string> s_sections = new Dictionary<string, string>
+    {
+        ["cores"] = "One pinned thread per core; each has its own sockets, memory and counters.",
+        ["memory"] = "Pinned memory of each core. All of it together must stay below 2 GiB per core.",
+        ["mix_link"] = "The link to the mix nodes: framed packets over TCP.",
+        ["delivery"] = "Reassembly of messages, SURBs and acknowledgements; limits are per core.",
+        ["network_requester"] = "The service that opens TCP connections for clients; limits are per core.",
+        ["dns"] = "How destinations' names are resolved.",
+        ["policy"] = "Which destinations clients may reach.",
+        ["metrics"] = "Prometheus endpoint.",
+        ["topology"] = "The network's nodes.",
+    }.ToFrozenDictionary();
+
+    public static Entry? For(string key) => s_entries.GetValueOrDefault(key);
+
+    public static string? ForSection(string section) => s_sections.GetValueOrDefault(section);
+
+    public sealed record Entry(string Key, string Text, long Minimum = 0, long Maximum = long.MaxValue);
+
+    private static IEnumerable<Entry> Entries() =>
+    [
+        new("cores.cores", "CPU numbers, one thread each.", 1, 64),
+        new("cores.pin", "false lets the threads wander (beside other load)."),
+
+        new("memory.regular_slots", "Slots of 2,560 bytes: packets and reads of destinations' sockets.", 256, 819_200),
+        new("memory.extended_slots", "Slots of 34,816 bytes: extended packets.", 1, 32_768),
+        new("memory.assembly_bytes", "For messages of several packets that are not complete yet, and for those in use.", 5 * Mebi + 512 * Kibi, 2 * Gibi - 1),
+        new("memory.huge_pages", "Try 2 MiB pages first (vm.nr_hugepages)."),
+
+        new("mix_link.listen", "Addresses that mix nodes connect to; port 0 lets the kernel pick.", 1, 16),
+        new(Announced, "This node's mix address as others reach it. Required."),
+        new("mix_link.legacy_framing", "true sends frames of version 7, false of version 8; both are accepted."),
+        new("mix_link.maximum_connections", "Connections from mix nodes, per core.", 1, 60_000),
+        new("mix_link.egress_queue_packets", "Packets that wait for one next hop.", 1, 65_536),
+        new("mix_link.connect_timeout", "For a connection to a next hop.", 10, 5 * Minute),
+        new("mix_link.initial_backoff", "Pause after the first failed connection to a next hop; doubles.", 10, Hour),
+        new("mix_link.maximum_backoff", "Longest such pause.", 10, Day),
+        new("mix_link.egress_expiry", "A packet that waited longer for its next hop is dropped.", 10, 10 * Minute),
+        new("mix_link.egress_idle", "An unused connection to a next hop is closed.", Second, Day),
+        new("mix_link.replay_filter_packets", "Packets that a replay filter remembers at a false positive rate of 1e-5, per key and core.", 1_000, 400_000_000),
+
+        new("delivery.maximum_sets", "Fragment sets that are not complete.", 16, 1 << 20),
+        new("delivery.set_age", "Older incomplete sets are dropped.", Second, Hour),
+        new("delivery.maximum_message_bytes", "Longer messages are refused.", 2 * Kibi, 4 * Mebi),
+        new("delivery.maximum_peers", "Clients: sender tags and return addresses.", 1, 1 << 20),
+        new("delivery.maximum_surbs_per_peer", "SURBs kept for one client.", 1, 65_536),
+        new("delivery.surb_bytes", "Memory for all clients' SURBs.", Mebi, 64 * Gibi),
+        new("delivery.peer_age", "A client not heard of for so long is forgotten.", Minute, 7 * Day),
+        new("delivery.surb_age", "Older SURBs are dropped.", Minute, 7 * Day),
+        new("delivery.surb_reserve", "SURBs of a client kept back to ask it for more.", 1, 1_000),
+        new("delivery.surb_minimum", "Below so many SURBs more are asked for.", 1, 10_000),
+        new("delivery.surb_maximum", "Up to so many SURBs are asked for.", 1, 65_536),
+        new("delivery.surb_request_maximum", "SURBs in one request.", 1, 100),
+        new("delivery.surb_request_again", "Pause before the same client is asked again.", 100, Hour),
+        new("delivery.parked_packets_per_peer", "Packets waiting for SURBs, per client.", 0, 65_536),
+        new("delivery.parked_age", "Longest such wait.", Second, Hour),
+        new("delivery.maximum_pending_acks", "Sent packets whose acknowledgement is awaited.", 16, 1 << 20),
+        new("delivery.maximum_retransmissions", "Times that one packet is sent again.", 0, 1_000),
+        new("delivery.mean_hop_delay", "Mean delay that packets get at each mix node; 0s sends without delay.", 0, Minute),
+        new("delivery.ack_wait", "Added to 1.5 × the expected round trip before a packet is sent again.", 1, 10 * Minute),
+
+        new("network_requester.enabled", "false serves no connections."),
+        new("network_requester.maximum_connections", "Open connections to destinations.", 1, 1 << 20),
+        new("network_requester.maximum_connections_per_client", "Of one client.", 1, 1 << 20),
+        new("network_requester.maximum_half_open", "Connections being opened.", 1, 65_536),
+        new("network_requester.window_packets", "Sent but not acknowledged packets per connection (a client's own window is 1,000).", 1, 1_000),
+        new("network_requester.resolve_timeout", "For a destination's name.", 10, 5 * Minute),
+        new("network_requester.connect_timeout", "For a connection to a destination.", 10, 5 * Minute),
+        new("network_requester.connect_stagger", "Head start of an address before the next is tried too (RFC 8305 §5).", 10, 10 * Second),
+        new("network_requester.keepalive", "TCP keepalive interval towards destinations.", Second, Day),
+        new("network_requester.idle_timeout", "A connection without data in either direction is closed.", Second, 7 * Day),
+        new("network_requester.half_close_timeout", "A connection lives on so long after one side closed.", Second, Day),
+        new("network_requester.gap_timeout", "Wait for a missing message before the connection is closed.", Second, Hour),
+        new("network_requester.reorder_bytes_per_connection", "Data held because an earlier message is missing.", 4 * Kibi, Gibi),
+        new("network_requester.early_bytes_per_connection", "Data held that arrived before its connection was open.", 2 * Kibi, 16 * Mebi),
+        new("network_requester.early_messages_per_connection", "Messages of that kind.", 1, 1_000),
+        new("network_requester.maximum_early_connections", "Connections with data of that kind.", 1, 1 << 20),
+        new("network_requester.early_age", "How long such data is held.", Second, Hour),
+        new("network_requester.tombstone_age", "How long a closed connection's id is remembered.", Second, Day),
+        new("network_requester.maximum_tombstones", "Ids remembered.", 16, 1 << 24),
+
+        new("dns.servers", "Servers as IP:PORT; [] takes the system's resolv.conf.", 0, 8),
+        new("dns.query_timeout", "For one query to one server.", 10, Minute),
+        new("dns.cache_minimum", "Answers are kept at least so long …", 0, Hour),
+        new("dns.cache_maximum", "… and at most so long.", 0, Day),
+        new("dns.cache_entries", "Names kept.", 0, 1 << 22),
+
+        new(PolicyFile, "Policy file; \"\" takes the bundled one. Read again on SIGHUP."),
+        new("policy.url", "Refreshed from this http or https address; \"\" never."),
+        new("policy.refresh", "Pause between refreshes.", Minute, 30 * Day),
+        new("policy.open_proxy", "true lets clients reach every public address and port. Dangerous."),
+        new("policy.allowed_local_prefixes", "Prefixes beyond the public internet that clients may reach, such as \"127.0.0.1/32\". For laboratories only.", 0, 64),
+
+        new("metrics.listen", "Address of the endpoint; \"\" has none."),
+        new("metrics.allow_remote", "true lets it listen beyond loopback. The endpoint has no password."),
+
+        new(TopologyFile, "JSON list of the known nodes; relative to this directory. Packets go to its addresses only."),
+    ];
+}

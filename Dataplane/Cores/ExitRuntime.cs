@@ -1,0 +1,283 @@
+using System.Net;
+using System.Net.NetworkInformation;
+using System.Security.Cryptography;
+using FastExit.Commands;
+using FastExit.Configuration;
+using FastExit.Crypto.EndToEnd;
+using FastExit.Delivery;
+using FastExit.Identity;
+using FastExit.Memory;
+using FastExit.Native.Sockets;
+using FastExit.NetworkRequester;
+using FastExit.NetworkRequester.Protocol;
+using FastExit.Policy;
+using FastExit.Resolution;
+using FastExit.Sphinx;
+using FastExit.Topology;
+
+namespace FastExit.Cores;
+
+/// <summary>
+/// A running exit: its cores, the rings between them, and the control plane they ask. Everything that can fail for a reason the
+/// operator can mend (addresses, memory, kernel) fails in <see cref="Start"/>.
+/// </summary>
+internal sealed class ExitRuntime : IExitService
+{
+    private const int ListenBacklog = 512;
+    private const int ParcelRingEntries = 4096;
+    private static readonly TimeSpan s_keySwitchPoll = TimeSpan.FromMilliseconds(20);
+
+    private readonly ExitSettings _settings;
+    private readonly NetworkTopology _topology;
+    private readonly List<SocketDescriptor> _listeners = [];
+    private readonly SlotPool[] _pools;
+    private readonly Core[] _cores;
+    private readonly CoreCounters[] _counters;
+    private readonly PolicySource _policy;
+    private readonly DestinationResolver _resolver;
+    private readonly DestinationDesk _desk;
+    private readonly PublishedAnswers _answers;
+    private readonly ServiceKeys _services;
+    private SphinxKeySet _keys;
+
+    private ExitRuntime(ExitSettings settings, NodeKeys keys, NetworkTopology topology, Action<string> log)
+    {
+        _settings = settings;
+        _topology = topology;
+        int cores = settings.Cores.Cores.Count;
+        _counters = [.. Enumerable.Range(0, cores).Select(i => new CoreCounters(i))];
+        Listening = OpenListeners(cores);
+        _keys = KeySet(keys, _ => null);
+        byte[] encryptionKey = PinnedCopy(keys.NetworkRequester.EncryptionPrivateKey);
+        _services = new ServiceKeys((keys.NetworkRequester.Address.Identity.ToArray(), encryptionKey));
+        CryptographicOperations.ZeroMemory(encryptionKey);
+        _policy = OpenPolicy(settings, log);
+        _answers = new PublishedAnswers(Answers());
+        _policy.Changed += _ => _answers.Publish(Answers());
+        _resolver = new DestinationResolver(
+            CurrentPolicy, Guard(settings), ResolverOptionsOf(settings.Dns, settings.NetworkRequester));
+        _desk = new DestinationDesk(
+            _resolver, cores, settings.NetworkRequester.MaximumHalfOpen, settings.NetworkRequester.ResolveTimeout);
+        _pools = new SlotPool[cores];
+        for (int i = 0; i < cores; i++)
+            _pools[i] = new SlotPool(i, settings.Memory);
+        _cores = BuildCores(keys);
+        Completion = Task.WhenAll(_cores.Select(c => c.Ended));
+    }
+
+    public IReadOnlyList<CoreCounters> Counters => _counters;
+
+    public IReadOnlyList<IPEndPoint> Listening { get; }
+
+    public PolicySource Policy => _policy;
+
+    /// <summary>Ends when every core has drained; faults when one died.</summary>
+    public Task Completion { get; }
+
+    public static ExitRuntime Start(ExitSettings settings, NodeKeys keys, NetworkTopology topology, Action<string> log)
+    {
+        var runtime = new ExitRuntime(settings, keys, topology, log);
+        try
+        {
+            foreach (Core core in runtime._cores)
+                core.Start();
+            Task.WhenAll(runtime._cores.Select(c => c.Started)).GetAwaiter().GetResult();
+            return runtime;
+        }
+        catch
+        {
+            runtime.DisposeAsync().AsTask().GetAwaiter().GetResult();
+            throw;
+        }
+    }
+
+    /// <summary>
+    /// New Sphinx keys from the next batch of every core on. Filters of keys that stay are kept; keys and filters that leave are wiped
+    /// and freed once no core uses them.
+    /// </summary>
+    public async Task UseKeysAsync(NodeKeys keys)
+    {
+        SphinxKeySet old = _keys;
+        SphinxKeySet next = KeySet(keys, old.FilterOf);
+        Volatile.Write(ref _keys, next);
+        while (_cores.Any(c => !c.Ended.IsCompleted && !ReferenceEquals(c.KeysInUse, next)))
+            await Task.Delay(s_keySwitchPoll).ConfigureAwait(false);
+        old.Retire(next);
+    }
+
+    /// <summary>Tells every client connection that it ends, sends what is queued, and stops; at the limit it stops anyway.</summary>
+    public async Task DrainAsync(TimeSpan limit)
+    {
+        foreach (Core core in _cores)
+            core.BeginDrain();
+        await Task.WhenAny(Completion, Task.Delay(limit)).ConfigureAwait(false);
+        foreach (Core core in _cores)
+            core.Stop();
+        await Completion.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+    }
+
+    public async Task<string?> ReloadPolicyAsync() =>
+        await _policy.RefreshAsync().ConfigureAwait(false) ? null : _policy.LastError?.Message ?? "not read";
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (Core core in _cores)
+            core.Dispose();
+        foreach (SocketDescriptor listener in _listeners)
+            listener.Dispose();
+        _desk.Dispose();
+        _resolver.Dispose();
+        await _policy.DisposeAsync().ConfigureAwait(false);
+        foreach (SlotPool pool in _pools)
+            pool.Dispose();
+        _keys.Retire(successor: null);
+        _services.Wipe();
+    }
+
+    private static PolicySource OpenPolicy(ExitSettings settings, Action<string> log)
+    {
+        PolicySource policy = PolicySource.Start(new PolicySourceOptions
+        {
+            FilePath = settings.Policy.File,
+            Url = settings.Policy.Url,
+            CachePath = settings.Policy.Url is null ? null : Path.Combine(settings.DataDirectory, "policy-cache.txt"),
+            RefreshInterval = settings.Policy.Refresh,
+        });
+        policy.Changed += snapshot => log($"exit policy now from {snapshot.Origin}: {snapshot.Policy.Rules.Length} rules");
+        return policy;
+    }
+
+    private static AddressGuard Guard(ExitSettings settings)
+    {
+        IEnumerable<IPAddress> own = NetworkInterface.GetAllNetworkInterfaces()
+            .SelectMany(i => i.GetIPProperties().UnicastAddresses)
+            .Select(a => a.Address)
+            .Append(settings.MixLink.Announced.Address)
+            .Where(a => !IPAddress.IsLoopback(a));
+        AddressGuard guard = AddressGuard.Default.WithOwnAddresses(own);
+        if (settings.Policy.AllowedLocalPrefixes.Count == 0)
+            return guard;
+        return guard.WithAllowed([.. settings.Policy.AllowedLocalPrefixes]);
+    }
+
+    private static ResolverOptions ResolverOptionsOf(DnsSettings dns, NetworkRequesterSettings requester) => new()
+    {
+        Servers = dns.Servers,
+        QueryTimeout = dns.QueryTimeout,
+        TotalTimeout = requester.ResolveTimeout,
+        ShortestPositive = dns.CacheMinimum,
+        LongestPositive = dns.CacheMaximum,
+        CacheEntries = dns.CacheEntries,
+    };
+
+    /// <summary>What queries about the policy are told; host rules have no wire form and are left out.</summary>
+    private ServiceAnswers Answers()
+    {
+        bool open = _settings.Policy.OpenProxy;
+        string upstream = open ? "" : _settings.Policy.Url?.ToString() ?? "";
+        return new ServiceAnswers(
+            open,
+            "FastExit network requester",
+            upstream,
+            [.. CurrentPolicy().WireRules.Select(r => new ExitPolicyEntry(
+                (ExitPolicyAction)r.Action, r.PatternText, r.Ports.Start, r.Ports.End))]);
+    }
+
+    private ExitPolicy CurrentPolicy() => _settings.Policy.OpenProxy ? ExitPolicy.Open : _policy.Current;
+
+    private List<IPEndPoint> OpenListeners(int cores)
+    {
+        var bound = new List<IPEndPoint>();
+        foreach (IPEndPoint address in _settings.MixLink.Listen)
+        {
+            // Port 0 is chosen by the kernel once; the other cores join it.
+            EndpointAddress target = EndpointAddress.From(address);
+            for (int core = 0; core < cores; core++)
+            {
+                _listeners.Add(SocketDescriptor.ListenTcp(target, ListenBacklog, reusePort: cores > 1, out target));
+                if (core == 0)
+                    bound.Add(target.ToIPEndPoint());
+            }
+        }
+
+        return bound;
+    }
+
+    private SphinxKeySet KeySet(NodeKeys keys, Func<uint, ReplayFilter?> kept)
+    {
+        var members = new List<(byte[] PrivateKey, uint Rotation, ReplayFilter Filter)>();
+        foreach (SphinxKey key in keys.SphinxKeys)
+        {
+            members.Add((
+                PinnedCopy(key.PrivateKey),
+                key.RotationId,
+                kept(key.RotationId) ?? new ReplayFilter(_settings.MixLink.ReplayFilterPackets)));
+        }
+
+        var set = new SphinxKeySet([.. members]);
+        foreach ((byte[] privateKey, _, _) in members)
+            CryptographicOperations.ZeroMemory(privateKey);
+        return set;
+    }
+
+    /// <summary>A copy that the collector does not move, so that wiping it wipes all of it.</summary>
+    private static byte[] PinnedCopy(ReadOnlySpan<byte> secret)
+    {
+        byte[] copy = GC.AllocateArray<byte>(secret.Length, pinned: true);
+        secret.CopyTo(copy);
+        return copy;
+    }
+
+    private Core[] BuildCores(NodeKeys keys)
+    {
+        int count = _pools.Length;
+        var parcels = new SpscRing<CoreParcel>?[count][];
+        var returns = new SpscRing<SlotHandle>?[count][];
+        for (int from = 0; from < count; from++)
+        {
+            parcels[from] = new SpscRing<CoreParcel>?[count];
+            returns[from] = new SpscRing<SlotHandle>?[count];
+            for (int to = 0; to < count; to++)
+            {
+                if (from == to)
+                    continue;
+                parcels[from][to] = new SpscRing<CoreParcel>(ParcelRingEntries);
+                returns[from][to] = new SpscRing<SlotHandle>(_pools[to].TotalSlots);
+            }
+        }
+
+        List<NodeAddress> nextHops = [.. _topology.Nodes.Select(n => NodeAddress.From(n.MixAddress))];
+        NodeAddress own = NodeAddress.From(_settings.MixLink.Announced);
+        byte[] ownIdentity = keys.Identity.ToArray();
+        byte[] ownSphinxKey = keys.SphinxKeys[0].PublicKey.ToArray();
+        var service = new ServiceIdentity(
+            keys.NetworkRequester.Address, PinnedCopy(keys.NetworkRequester.AcknowledgementKey));
+        var cores = new Core[count];
+        for (int i = 0; i < count; i++)
+        {
+            int core = i;
+            cores[i] = new Core(
+                new CorePlan(
+                    i,
+                    _settings.Cores.Cores[i],
+                    _settings,
+                    new CoreMemory(i, _pools, returns[i]),
+                    new CoreLinks(i, parcels[i]),
+                    [.. Enumerable.Range(0, count).Select(from => parcels[from][core])],
+                    [.. Enumerable.Range(0, count).Select(from => returns[from][core])],
+                    [.. Enumerable.Range(0, Listening.Count).Select(l => _listeners[(l * count) + core])],
+                    _services,
+                    service,
+                    () => Volatile.Read(ref _keys),
+                    () => new RouteBook(_topology, ownIdentity, ownSphinxKey, own, _settings.Delivery.MeanHopDelay),
+                    nextHops,
+                    _desk.Gate(i),
+                    _answers,
+                    _counters[i]),
+                cores);
+        }
+
+        return cores;
+    }
+
+}

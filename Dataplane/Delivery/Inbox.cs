@@ -1,0 +1,278 @@
+using System.Buffers.Binary;
+using FastExit.Configuration;
+using FastExit.Cores;
+using FastExit.Crypto.EndToEnd;
+using FastExit.Memory;
+using FastExit.NetworkRequester.Protocol;
+
+namespace FastExit.Delivery;
+
+/// <summary>Who is handed complete application messages. On the core's thread; takes the slot.</summary>
+internal interface IService
+{
+    void OnMessage(in InboundMessage message, long nowMilliseconds);
+}
+
+/// <summary>
+/// From decrypted fragments to messages at the right core (architecture §4): fragments of longer messages meet at the core of their
+/// set id, linked sets at core 0, whole messages at the core of their sender tag, or of their connection id when they have no tag.
+/// Retransmitted fragments of what was delivered already are recognised and acknowledged again.
+/// </summary>
+internal sealed class Inbox
+{
+    private const int RecentCapacity = 1 << 18;
+    private const int LinkCore = 0;
+
+    private readonly CoreMemory _memory;
+    private readonly CoreLinks _links;
+    private readonly Clients _clients;
+    private readonly ReplyStage _replies;
+    private readonly IService _service;
+    private readonly CoreCounters _counters;
+    private readonly Reassembly _reassembly;
+    private readonly LinkedSets _linked;
+    private readonly RecentSets _recent;
+
+    public Inbox(
+        CoreMemory memory,
+        CoreLinks links,
+        Clients clients,
+        ReplyStage replies,
+        IService service,
+        DeliverySettings settings,
+        CoreCounters counters)
+    {
+        _memory = memory;
+        _links = links;
+        _clients = clients;
+        _replies = replies;
+        _service = service;
+        _counters = counters;
+        _reassembly = new Reassembly(memory.Own, settings, counters);
+        _linked = new LinkedSets(memory, settings, counters);
+        _recent = new RecentSets(RecentCapacity, settings.SetAge);
+    }
+
+    public int Sets => _reassembly.Count + _linked.Count;
+
+    public void OnAck(ReadOnlySpan<byte> content) => _replies.OnAck(content);
+
+    /// <summary>
+    /// Takes the slot. False: not taken for want of room; the sender should hear no ack, so that it tries again.
+    /// </summary>
+    public bool OnFragment(SlotHandle slot, int offset, int bytes, long now)
+    {
+        _counters.Increment(Counter.Delivery_Fragments);
+        ReadOnlySpan<byte> fragment = _memory.Slot(slot).Slice(offset, bytes);
+        if (CoverMarker.IsCover(fragment))
+        {
+            _counters.Increment(Counter.Delivery_Cover);
+            _memory.Free(slot);
+            return true;
+        }
+
+        if (!FragmentHeader.TryRead(fragment, out FragmentHeader header))
+        {
+            _counters.Increment(Counter.Delivery_BadFragment);
+            _memory.Free(slot);
+            return true;
+        }
+
+        if (header.Total == 1 && header.Link == SetLink.None)
+        {
+            int start = offset + header.HeaderBytes;
+            return Complete(
+                new AssembledSet(slot, start, bytes - header.HeaderBytes, header.SetId, 0, 0), now);
+        }
+
+        int home = (int)(Scatter(header.SetId) % (uint)_links.Cores);
+        if (home != _links.Core)
+            return Move(home, new CoreParcel(ParcelKind.Fragment, slot, offset, bytes, header.SetId, 0, 0));
+        return AddFragment(header, slot, fragment, now);
+    }
+
+    /// <summary>Something another core handed over.</summary>
+    public void OnParcel(in CoreParcel parcel, long now)
+    {
+        switch (parcel.Kind)
+        {
+            case ParcelKind.Fragment:
+                ReadOnlySpan<byte> fragment = _memory.Slot(parcel.Slot).Slice(parcel.Offset, parcel.Bytes);
+                if (FragmentHeader.TryRead(fragment, out FragmentHeader header))
+                    AddFragment(header, parcel.Slot, fragment, now);
+                else
+                    _memory.Free(parcel.Slot);
+                break;
+            case ParcelKind.LinkedSet:
+                Link(
+                    new AssembledSet(
+                        parcel.Slot, parcel.Offset, parcel.Bytes, parcel.SetId, parcel.PreviousSetId, parcel.NextSetId),
+                    now);
+                break;
+            case ParcelKind.Message:
+                Deliver(parcel.Slot, parcel.Offset, parcel.Bytes, parcel.SetId, now);
+                break;
+        }
+    }
+
+    public void Tick(long now)
+    {
+        _reassembly.Tick(now);
+        _linked.Tick(now);
+    }
+
+    private bool AddFragment(in FragmentHeader header, SlotHandle slot, ReadOnlySpan<byte> fragment, long now)
+    {
+        if (_recent.Contains(header.SetId))
+        {
+            _counters.Increment(Counter.Delivery_LateFragment);
+            _memory.Free(slot);
+            return true;
+        }
+
+        FragmentVerdict verdict = _reassembly.Add(header, fragment, now, out AssembledSet set);
+        _memory.Free(slot);
+        switch (verdict)
+        {
+            case FragmentVerdict.Refused:
+                return false;
+            case FragmentVerdict.Completed:
+                _recent.TryAdd(set.SetId, now);
+                // A set of several fragments was checked here against repetition: the client's core need not look again.
+                AssembledSet message = set with { SetId = set.IsLinked ? set.SetId : 0 };
+                return set.IsLinked ? LinkOrMove(message, now) : Complete(message, now);
+            default:
+                return true;
+        }
+    }
+
+    private bool LinkOrMove(in AssembledSet set, long now)
+    {
+        if (_links.Core == LinkCore)
+        {
+            Link(set, now);
+            return true;
+        }
+
+        return Move(
+            LinkCore,
+            new CoreParcel(
+                ParcelKind.LinkedSet, set.Slot, set.Offset, set.Bytes, set.SetId, set.PreviousSetId, set.NextSetId));
+    }
+
+    private void Link(in AssembledSet set, long now)
+    {
+        if (_linked.TryComplete(set, now, out AssembledSet message))
+            Complete(message with { SetId = 0 }, now);
+    }
+
+    /// <summary>Takes the slot of a whole padded message to the core where its client lives.</summary>
+    private bool Complete(in AssembledSet message, long now)
+    {
+        ReadOnlySpan<byte> padded = _memory.Slot(message.Slot).Slice(message.Offset, message.Bytes);
+        if (!MessagePadding.TryStrip(padded, out int bytes) || bytes == 0)
+        {
+            _counters.Increment(Counter.Delivery_BadPadding);
+            _memory.Free(message.Slot);
+            return true;
+        }
+
+        int home = Home(padded[..bytes]);
+        if (home == _links.Core)
+        {
+            Deliver(message.Slot, message.Offset, bytes, message.SetId, now);
+            return true;
+        }
+
+        return Move(home, new CoreParcel(ParcelKind.Message, message.Slot, message.Offset, bytes, message.SetId, 0, 0));
+    }
+
+    private bool Move(int core, in CoreParcel parcel)
+    {
+        if (_links.TrySend(core, parcel))
+        {
+            _counters.Increment(Counter.Delivery_MovedToOtherCore);
+            return true;
+        }
+
+        _counters.Increment(Counter.Delivery_RingFull);
+        _memory.Free(parcel.Slot);
+        return false;
+    }
+
+    private int Home(ReadOnlySpan<byte> message)
+    {
+        if (_links.Cores == 1)
+            return 0;
+        ulong key;
+        if (message[0] == 1 && message.Length >= 1 + EndToEndMessage.SenderTagBytes)
+            key = BinaryPrimitives.ReadUInt64LittleEndian(message[1..]);
+        else if (Request.TryRead(message[1..], out Request request) == RequestStatus.Ok)
+            key = request.ConnectionId;
+        else
+            return _links.Core;
+        return (int)((Scatter((uint)key) ^ Scatter((uint)(key >> 32))) % (uint)_links.Cores);
+    }
+
+    private void Deliver(SlotHandle slot, int offset, int bytes, uint setId, long now)
+    {
+        if (setId != 0 && !_recent.TryAdd(setId, now))
+        {
+            _counters.Increment(Counter.Delivery_LateFragment);
+            _memory.Free(slot);
+            return;
+        }
+
+        ReadOnlySpan<byte> whole = _memory.Slot(slot).Slice(offset, bytes);
+        if (!EndToEndMessage.TryRead(whole, out EndToEndMessage message))
+        {
+            _counters.Increment(Counter.Delivery_BadMessage);
+            _memory.Free(slot);
+            return;
+        }
+
+        _counters.Increment(Counter.Delivery_Messages);
+        int peer = InboundMessage.NoPeer;
+        switch (message.Kind)
+        {
+            case MessageKind.Plain:
+                break;
+            case MessageKind.RepliableData or MessageKind.AdditionalSurbs or MessageKind.Heartbeat:
+                bool known = _clients.TryTouch(
+                    PeerTag.Read(message.SenderTag), mayOpen: message.Surbs.Count > 0, now, out peer);
+                if (!known)
+                {
+                    // Nothing can be said to it, now or later.
+                    _memory.Free(slot);
+                    return;
+                }
+
+                if (message.Surbs.Count > 0)
+                {
+                    _clients.AddSurbs(peer, message.Surbs, message.Kind == MessageKind.AdditionalSurbs, now);
+                    _replies.OnSurbs(peer);
+                }
+
+                break;
+            default:
+                _counters.Increment(Counter.Delivery_UnexpectedMessage);
+                _memory.Free(slot);
+                return;
+        }
+
+        if (message.Data.IsEmpty)
+        {
+            _memory.Free(slot);
+            return;
+        }
+
+        int dataOffset = offset + bytes - message.Data.Length;
+        _service.OnMessage(new InboundMessage(slot, dataOffset, message.Data.Length, peer), now);
+    }
+
+    private static uint Scatter(uint value)
+    {
+        value *= 0x9E37_79B1u;
+        return value ^ (value >> 16);
+    }
+}

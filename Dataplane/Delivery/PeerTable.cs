@@ -1,0 +1,182 @@
+using System.Buffers.Binary;
+using System.Security.Cryptography;
+using FastExit.Crypto.EndToEnd;
+
+namespace FastExit.Delivery;
+
+/// <summary>16 bytes that name an anonymous client at this service (end-to-end.md §2.4), or the first 16 of a return address' identity.</summary>
+internal readonly record struct PeerTag(ulong Low, ulong High)
+{
+    public static PeerTag Read(ReadOnlySpan<byte> bytes) =>
+        new(BinaryPrimitives.ReadUInt64LittleEndian(bytes), BinaryPrimitives.ReadUInt64LittleEndian(bytes[8..]));
+}
+
+/// <summary>One client as a core knows it.</summary>
+internal struct Peer
+{
+    public bool InUse;
+
+    /// <summary>Answers go by SURB; otherwise to <see cref="Recipient"/>.</summary>
+    public bool Anonymous;
+    public bool LossReported;
+    public PeerTag Tag;
+    public Recipient Recipient;
+
+    /// <summary>Connections that refer to this peer.</summary>
+    public int References;
+    public long LastHeard;
+
+    public SurbQueue Surbs;
+
+    /// <summary>SURBs asked for and not yet received, and when that was last asked.</summary>
+    public int Requested;
+    public long RequestedAt;
+
+    /// <summary>SURBs used in the running and the last window of demand.</summary>
+    public int UsedNow;
+    public int UsedBefore;
+    public long WindowStarted;
+
+    /// <summary>Credit was refused since the last time it was offered.</summary>
+    public bool CreditRefused;
+
+    /// <summary>Of a return address: its gateway in the route book.</summary>
+    public int Gateway;
+
+    /// <summary>Packets sent whose ack is awaited.</summary>
+    public int InFlight;
+
+    /// <summary>Packets about to be built that will take a SURB each.</summary>
+    public int Committed;
+
+    /// <summary>Packets that wait for SURBs.</summary>
+    public OutgoingQueue Parked;
+
+    /// <summary>When data first wanted a SURB and there was none; 0: it has what it needs.</summary>
+    public long StarvedSince;
+}
+
+/// <summary>
+/// The clients of one core: by sender tag, and by explicit return address. Bounded; whoever was heard of least recently and holds no
+/// connection goes first when age or the limit says so.
+/// </summary>
+internal sealed class PeerTable
+{
+    public const int None = -1;
+    private const int ScanPerTick = 64;
+
+    private readonly Peer[] _peers;
+    private readonly int[] _free;
+    private readonly Dictionary<PeerTag, int> _byTag;
+    private readonly Dictionary<Recipient, int> _byRecipient;
+    private int _freeCount;
+    private int _touched;
+    private int _scan;
+
+    public PeerTable(int maximum)
+    {
+        _peers = new Peer[maximum];
+        _free = new int[maximum];
+        for (int i = 0; i < maximum; i++)
+            _free[_freeCount++] = maximum - 1 - i;
+        _byTag = new Dictionary<PeerTag, int>(maximum, new KeyedTagComparer());
+        _byRecipient = new Dictionary<Recipient, int>(Math.Min(maximum, 1024), new KeyedRecipientComparer());
+    }
+
+    public int Count => _peers.Length - _freeCount;
+
+    public ref Peer this[int index] => ref _peers[index];
+
+    public bool TryFind(PeerTag tag, out int index) => _byTag.TryGetValue(tag, out index);
+
+    public bool TryFind(in Recipient recipient, out int index) => _byRecipient.TryGetValue(recipient, out index);
+
+    public bool TryOpen(PeerTag tag, long now, out int index)
+    {
+        if (!TryTake(now, out index))
+            return false;
+        _peers[index].Anonymous = true;
+        _peers[index].Tag = tag;
+        _byTag.Add(tag, index);
+        return true;
+    }
+
+    public bool TryOpen(in Recipient recipient, long now, out int index)
+    {
+        if (!TryTake(now, out index))
+            return false;
+        _peers[index].Recipient = recipient;
+        _byRecipient.Add(recipient, index);
+        return true;
+    }
+
+    /// <summary>The caller has freed the peer's SURBs and parked packets.</summary>
+    public void Close(int index)
+    {
+        ref Peer peer = ref _peers[index];
+        if (peer.Anonymous)
+            _byTag.Remove(peer.Tag);
+        else
+            _byRecipient.Remove(peer.Recipient);
+        peer = default;
+        _free[_freeCount++] = index;
+    }
+
+    /// <summary>Next peers to look at in this tick: a slice of the table that moves on.</summary>
+    public (int First, int End) NextScan()
+    {
+        if (_scan >= _touched)
+            _scan = 0;
+        int first = _scan;
+        int end = Math.Min(first + ScanPerTick, _touched);
+        _scan = end;
+        return (first, end);
+    }
+
+    private bool TryTake(long now, out int index)
+    {
+        index = None;
+        if (_freeCount == 0)
+            return false;
+        index = _free[--_freeCount];
+        _touched = Math.Max(_touched, index + 1);
+        _peers[index] = new Peer
+        {
+            InUse = true,
+            LastHeard = now,
+            WindowStarted = now,
+            Surbs = SurbQueue.Empty,
+            Parked = OutgoingQueue.Empty,
+        };
+        return true;
+    }
+
+    // Tags and addresses are the clients' choice: a secret key keeps them from choosing collisions.
+    private sealed class KeyedTagComparer : IEqualityComparer<PeerTag>
+    {
+        private readonly ulong _low = Secret();
+        private readonly ulong _high = Secret();
+
+        public bool Equals(PeerTag x, PeerTag y) => x == y;
+
+        public int GetHashCode(PeerTag tag) => Mix(tag, _low, _high);
+    }
+
+    private sealed class KeyedRecipientComparer : IEqualityComparer<Recipient>
+    {
+        private readonly ulong _low = Secret();
+        private readonly ulong _high = Secret();
+
+        public bool Equals(Recipient x, Recipient y) => x.Equals(y);
+
+        public int GetHashCode(Recipient recipient) => Mix(PeerTag.Read(recipient.Identity), _low, _high);
+    }
+
+    private static int Mix(PeerTag tag, ulong low, ulong high)
+    {
+        ulong folded = Math.BigMul(tag.Low ^ low, tag.High ^ high, out ulong rest) ^ rest;
+        return (int)(folded ^ (folded >> 32));
+    }
+
+    private static ulong Secret() => BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(8));
+}

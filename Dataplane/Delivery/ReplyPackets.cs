@@ -1,0 +1,145 @@
+using FastExit.Cores;
+using FastExit.Crypto.EndToEnd;
+using FastExit.Memory;
+using FastExit.MixLink;
+
+namespace FastExit.Delivery;
+
+/// <summary>What a service sends with: its own address and the key of its acks.</summary>
+internal sealed record ServiceIdentity(Recipient Address, byte[] AckKey);
+
+/// <summary>
+/// Builds packets out of fragments, up to eight side by side: ack, SURB or explicit route, end-to-end encryption, Sphinx layers
+/// (end-to-end.md §4.4). The fragment stays where it is for a retransmission; the copy into the slot that goes on the wire is the only
+/// one on this path.
+/// </summary>
+internal sealed class ReplyPackets
+{
+    private const int MaximumLanes = 8;
+
+    private readonly SlotPool _slots;
+    private readonly MixEgress _egress;
+    private readonly RouteBook _routes;
+    private readonly Clients _clients;
+    private readonly ServiceIdentity _service;
+    private readonly CoreCounters _counters;
+    private readonly AckBatch _acks = new();
+    private readonly ReplyPacketBatch _replies = new();
+    private readonly ForwardPacketBatch _forwards = new();
+    private readonly Lane[] _lanes = new Lane[MaximumLanes];
+    private readonly byte[] _identifier = new byte[16];
+    private readonly int _fragmentBytes = PacketSizes.FragmentBytes(PacketSize.Regular);
+
+    public ReplyPackets(
+        SlotPool slots,
+        MixEgress egress,
+        RouteBook routes,
+        Clients clients,
+        ServiceIdentity service,
+        CoreCounters counters)
+    {
+        _slots = slots;
+        _egress = egress;
+        _routes = routes;
+        _clients = clients;
+        _service = service;
+        _counters = counters;
+    }
+
+    public int Count { get; private set; }
+
+    public bool IsFull => Count == MaximumLanes;
+
+    /// <summary>Index of the lane's fragment in the outgoing table.</summary>
+    public int Entry(int lane) => _lanes[lane].Entry;
+
+    public void Clear()
+    {
+        Count = 0;
+        _acks.Clear();
+        _replies.Clear();
+        _forwards.Clear();
+    }
+
+    /// <summary>False: no slot to build in.</summary>
+    public bool TryAdd(int index, in Outgoing entry)
+    {
+        if (!_slots.TryRent(SlotClass.Regular, out SlotHandle wire))
+            return false;
+        _slots.Slot(entry.Slot).Slice(entry.FragmentOffset, _fragmentBytes)
+            .CopyTo(_slots.Slot(wire)[ReplyLayout.FragmentOffset..]);
+        ref SlotHeader header = ref _slots.Header(wire);
+        header.ContentOffset = ReplyLayout.PacketOffset;
+        header.ContentBytes = PacketSizes.PacketBytes(PacketSize.Regular);
+        header.Size = (byte)PacketSize.Regular;
+        header.Rotation = (byte)KeyRotation.Unknown;
+        _lanes[Count++] = new Lane { Entry = index, Peer = entry.Peer, Wire = wire, Forward = -1 };
+        _acks.Add(
+            _routes.Draw(_routes.OwnGateway, _service.Address.Identity, _identifier),
+            _service.AckKey, entry.SetId, entry.Position);
+        return true;
+    }
+
+    /// <summary>All lanes leave for their first hops.</summary>
+    public void BuildAndSend(long now)
+    {
+        _acks.Build();
+        for (int i = 0; i < Count; i++)
+            AddPacket(ref _lanes[i], _acks.Prefix(i), now);
+        _replies.Build(_slots.All);
+        _forwards.Build(_slots.All);
+        for (int i = 0; i < Count; i++)
+        {
+            ref Lane lane = ref _lanes[i];
+            // A return address whose key is no point of the curve gets nothing.
+            if (lane.HasFirstHop && (lane.Forward < 0 || _forwards.IsBuilt(lane.Forward)))
+            {
+                _counters.Increment(Counter.Delivery_RepliesSent);
+                _egress.Send(lane.FirstHop, lane.Wire, now);
+                continue;
+            }
+
+            // The SURBs expired meanwhile, or this one was unusable: the retransmission timer brings the fragment back.
+            _counters.Increment(Counter.Delivery_RepliesDroppedNoRoute);
+            _slots.Free(lane.Wire);
+        }
+    }
+
+    private void AddPacket(ref Lane lane, ReadOnlySpan<byte> ackPrefix, long now)
+    {
+        ref Peer peer = ref _clients.Peers[lane.Peer];
+        int offset = _slots.OffsetOf(lane.Wire) + ReplyLayout.PacketOffset;
+        if (!peer.Anonymous)
+        {
+            lane.Forward = _forwards.Add(
+                offset, PacketSize.Regular,
+                _routes.Draw(peer.Gateway, peer.Recipient.Identity, _identifier),
+                peer.Recipient.EncryptionKey, ackPrefix);
+            lane.HasFirstHop = _routes.TryFirstHop(out lane.FirstHop);
+            return;
+        }
+
+        int surb = _clients.Surbs.Take(ref peer.Surbs);
+        if (surb == SurbStore.None)
+            return;
+        ReadOnlySpan<byte> bytes = _clients.Surbs.Surb(surb);
+        _slots.Header(lane.Wire).Rotation = (byte)_clients.Surbs.Rotation(surb);
+        int added = _replies.Add(offset, PacketSize.Regular, bytes, ackPrefix);
+        lane.HasFirstHop = added >= 0
+            && NodeAddress.TryRead(bytes[ReplySurb.FirstHopOffset..], out lane.FirstHop, out _);
+        _clients.Surbs.Free(surb);
+        _clients.CountUse(ref peer, now);
+    }
+
+    private struct Lane
+    {
+        public int Entry;
+        public int Peer;
+        public SlotHandle Wire;
+
+        /// <summary>Lane of the forward batch; -1 for a reply by SURB.</summary>
+        public int Forward;
+        public bool HasFirstHop;
+        public NodeAddress FirstHop;
+    }
+}

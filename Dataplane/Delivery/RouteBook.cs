@@ -1,0 +1,137 @@
+using System.Security.Cryptography;
+using FastExit.Crypto.EndToEnd;
+using FastExit.Crypto.Sphinx;
+using FastExit.Topology;
+
+namespace FastExit.Delivery;
+
+/// <summary>
+/// Routes over the known topology (sphinx.md §10): one random node of each mix layer, then a gateway. Keys and addresses lie packed,
+/// so that choosing a route copies a few hundred bytes and allocates nothing. One per core thread: it owns scratch memory.
+/// </summary>
+internal sealed class RouteBook
+{
+    public const int Hops = 4;
+    private const int KeyBytes = 32;
+    private const int RandomBytes = 4096;
+
+    private readonly byte[][] _layerKeys = new byte[3][];
+    private readonly byte[][] _layerAddresses = new byte[3][];
+    private readonly int[] _layerCount = new int[3];
+    private readonly byte[] _gatewayKeys;
+    private readonly byte[] _gatewayAddresses;
+    private readonly Dictionary<PeerTag, int> _gateways = [];
+    private readonly byte[] _gatewayIdentities;
+    private readonly int _own;
+    private readonly double _meanDelayNanoseconds;
+
+    private readonly byte[] _keys = new byte[Hops * KeyBytes];
+    private readonly byte[] _addresses = new byte[Hops * KeyBytes];
+    private readonly ulong[] _delays = new ulong[Hops];
+    private readonly byte[] _random = GC.AllocateArray<byte>(RandomBytes, pinned: true);
+    private int _randomUsed = RandomBytes;
+
+    /// <param name="topology">Mix layers and gateways.</param>
+    /// <param name="ownIdentity">This node's identity key: last hop of its own acks.</param>
+    /// <param name="ownSphinxKey">This node's current public Sphinx key.</param>
+    /// <param name="ownAddress">This node's announced mixnet address.</param>
+    /// <param name="meanHopDelay">Mean of the exponential delay per hop.</param>
+    public RouteBook(
+        NetworkTopology topology,
+        ReadOnlySpan<byte> ownIdentity,
+        ReadOnlySpan<byte> ownSphinxKey,
+        NodeAddress ownAddress,
+        TimeSpan meanHopDelay)
+    {
+        _meanDelayNanoseconds = meanHopDelay.TotalMilliseconds * 1e6;
+        for (int layer = 0; layer < 3; layer++)
+        {
+            TopologyNode[] nodes = topology.Layer(layer + 1);
+            _layerCount[layer] = nodes.Length;
+            _layerKeys[layer] = new byte[nodes.Length * KeyBytes];
+            _layerAddresses[layer] = new byte[nodes.Length * KeyBytes];
+            for (int i = 0; i < nodes.Length; i++)
+            {
+                nodes[i].SphinxKey.CopyTo(_layerKeys[layer], i * KeyBytes);
+                NodeAddress.From(nodes[i].MixAddress).Write(_layerAddresses[layer].AsSpan(i * KeyBytes, KeyBytes));
+            }
+        }
+
+        List<TopologyNode> gateways =
+            [.. topology.Nodes.Where(n => n.Role is TopologyRole.Entry or TopologyRole.Exit)];
+        _own = gateways.Count;
+        _gatewayKeys = new byte[(gateways.Count + 1) * KeyBytes];
+        _gatewayAddresses = new byte[(gateways.Count + 1) * KeyBytes];
+        _gatewayIdentities = new byte[(gateways.Count + 1) * KeyBytes];
+        for (int i = 0; i < gateways.Count; i++)
+            PutGateway(i, gateways[i].Identity, gateways[i].SphinxKey, NodeAddress.From(gateways[i].MixAddress));
+        PutGateway(_own, ownIdentity, ownSphinxKey, ownAddress);
+    }
+
+    /// <summary>Every layer has a node: packets and acks can be built.</summary>
+    public bool IsComplete => _layerCount[0] > 0 && _layerCount[1] > 0 && _layerCount[2] > 0;
+
+    public int OwnGateway => _own;
+
+    /// <summary>Sum of the delays drawn for the last route's mix hops.</summary>
+    public TimeSpan LastDelay { get; private set; }
+
+    public bool TryFindGateway(ReadOnlySpan<byte> identity, out int gateway) =>
+        _gateways.TryGetValue(PeerTag.Read(identity), out gateway)
+        && identity.SequenceEqual(_gatewayIdentities.AsSpan(gateway * KeyBytes, KeyBytes));
+
+    /// <summary>A fresh route; its spans are valid until the next call.</summary>
+    public SphinxRoute Draw(int gateway, ReadOnlySpan<byte> destination, ReadOnlySpan<byte> identifier)
+    {
+        double total = 0;
+        for (int layer = 0; layer < 3; layer++)
+        {
+            int node = (int)(((ulong)NextUInt32() * (ulong)_layerCount[layer]) >> 32);
+            _layerKeys[layer].AsSpan(node * KeyBytes, KeyBytes).CopyTo(_keys.AsSpan(layer * KeyBytes));
+            _layerAddresses[layer].AsSpan(node * KeyBytes, KeyBytes).CopyTo(_addresses.AsSpan(layer * KeyBytes));
+            _delays[layer] = NextDelay();
+            total += _delays[layer];
+        }
+
+        _gatewayKeys.AsSpan(gateway * KeyBytes, KeyBytes).CopyTo(_keys.AsSpan(3 * KeyBytes));
+        _gatewayAddresses.AsSpan(gateway * KeyBytes, KeyBytes).CopyTo(_addresses.AsSpan(3 * KeyBytes));
+        _delays[3] = NextDelay();
+        LastDelay = TimeSpan.FromMilliseconds(total / 1e6);
+        return new SphinxRoute(_keys, _addresses, _delays, destination, identifier);
+    }
+
+    /// <summary>First hop of the last route.</summary>
+    public bool TryFirstHop(out NodeAddress firstHop) => NodeAddress.TryRead(_addresses, out firstHop, out _);
+
+    private void PutGateway(
+        int index, ReadOnlySpan<byte> identity, ReadOnlySpan<byte> sphinxKey, NodeAddress address)
+    {
+        identity.CopyTo(_gatewayIdentities.AsSpan(index * KeyBytes));
+        sphinxKey.CopyTo(_gatewayKeys.AsSpan(index * KeyBytes));
+        address.Write(_gatewayAddresses.AsSpan(index * KeyBytes, KeyBytes));
+        _gateways[PeerTag.Read(identity)] = index;
+    }
+
+    private ulong NextDelay()
+    {
+        if (_meanDelayNanoseconds <= 0)
+            return 0;
+        double uniform = (NextUInt32() + 1.0) / 4294967296.0;
+        return (ulong)Math.Round(-Math.Log(uniform) * _meanDelayNanoseconds);
+    }
+
+    private uint NextUInt32()
+    {
+        if (_randomUsed == RandomBytes)
+        {
+            RandomNumberGenerator.Fill(_random);
+            _randomUsed = 0;
+        }
+
+        Span<byte> word = _random.AsSpan(_randomUsed, sizeof(uint));
+        uint value = BitConverter.ToUInt32(word);
+        word.Clear();
+        _randomUsed += sizeof(uint);
+        return value;
+    }
+}

@@ -1,0 +1,187 @@
+using FastExit.Configuration;
+using FastExit.Crypto.Primitives;
+using SimpleBase;
+
+namespace FastExit.Identity;
+
+/// <summary>
+/// All secrets of one node, in pinned memory, zeroed on <see cref="Dispose"/>: its ed25519 identity, its Sphinx keys, and the network
+/// requester's own three keys (end-to-end.md §1.1), which are independent of the node's. On disk: one <see cref="KeyFile"/> each in `keys` of
+/// the data directory (0700).
+/// </summary>
+internal sealed class NodeKeys : IDisposable
+{
+    public const string DirectoryName = "keys";
+
+    private const string IdentityFile = "node_identity.pem";
+    private const string CurrentFile = "sphinx_current.pem";
+    private const string PreviousFile = "sphinx_previous.pem";
+    private const string NextFile = "sphinx_next.pem";
+    private const string RequesterIdentityFile = "network_requester_identity.pem";
+    private const string RequesterEncryptionFile = "network_requester_encryption.pem";
+    private const string RequesterAckFile = "network_requester_ack.pem";
+
+    private const string IdentityTag = "ED25519 PRIVATE KEY";
+    private const string SphinxTag = "X25519 SPHINX PRIVATE KEY";
+    private const string EncryptionTag = "X25519 PRIVATE KEY";
+    private const string AckTag = "AES-128-CTR ACKNOWLEDGEMENTS KEY";
+
+    private readonly SecretBytes _identity;
+    private readonly byte[] _identityPublic;
+
+    private NodeKeys(
+        SecretBytes identity,
+        SphinxKey current,
+        SphinxKey? previous,
+        SphinxKey? next,
+        SecretBytes requesterIdentity,
+        SecretBytes requesterEncryption,
+        SecretBytes requesterAcknowledgement)
+    {
+        _identity = identity;
+        _identityPublic = Ed25519.PublicKey(identity.Span);
+        CurrentSphinxKey = current;
+        PreviousSphinxKey = previous;
+        NextSphinxKey = next;
+        SphinxKeys = [.. new[] { current, previous, next }.OfType<SphinxKey>()];
+        NetworkRequester = new NetworkRequesterKeys(requesterIdentity, requesterEncryption, requesterAcknowledgement, _identityPublic);
+    }
+
+    /// <summary>The node's ed25519 public key, 32 bytes.</summary>
+    public ReadOnlySpan<byte> Identity => _identityPublic;
+
+    /// <summary>The node's ed25519 seed, 32 bytes.</summary>
+    public ReadOnlySpan<byte> IdentitySeed => _identity.Span;
+
+    public SphinxKey CurrentSphinxKey { get; }
+
+    /// <summary>Accepted until the overlap ends.</summary>
+    public SphinxKey? PreviousSphinxKey { get; }
+
+    /// <summary>Announced, and accepted already.</summary>
+    public SphinxKey? NextSphinxKey { get; }
+
+    /// <summary>Every Sphinx key that packets may name, the current one first.</summary>
+    public IReadOnlyList<SphinxKey> SphinxKeys { get; }
+
+    public NetworkRequesterKeys NetworkRequester { get; }
+
+    public static string Base58Text(ReadOnlySpan<byte> key) => Base58.Bitcoin.Encode(key);
+
+    public static string DirectoryIn(string dataDirectory) => Path.Combine(dataDirectory, DirectoryName);
+
+    /// <summary>Fresh keys, in memory only.</summary>
+    public static NodeKeys Generate(uint rotationId) => new(
+        SecretBytes.Random(Ed25519.SeedBytes),
+        SphinxKey.Generate(rotationId),
+        previous: null,
+        next: null,
+        SecretBytes.Random(Ed25519.SeedBytes),
+        SecretBytes.Random(X25519.KeyBytes),
+        SecretBytes.Random(NetworkRequesterKeys.AcknowledgementKeyBytes));
+
+    /// <exception cref="KeyFileException">A file is missing, open to others, or damaged.</exception>
+    public static NodeKeys Load(string dataDirectory)
+    {
+        var directory = DirectoryIn(dataDirectory);
+        KeyFile.CheckDirectory(directory);
+        var read = new List<IDisposable>();
+        try
+        {
+            var keys = new NodeKeys(
+                Read(IdentityFile, IdentityTag, Ed25519.SeedBytes),
+                Sphinx(CurrentFile),
+                Optional(PreviousFile),
+                Optional(NextFile),
+                Read(RequesterIdentityFile, IdentityTag, Ed25519.SeedBytes),
+                Read(RequesterEncryptionFile, EncryptionTag, X25519.KeyBytes),
+                Read(RequesterAckFile, AckTag, NetworkRequesterKeys.AcknowledgementKeyBytes));
+            CheckRotations(directory, keys);
+            return keys;
+        }
+        catch
+        {
+            read.ForEach(secret => secret.Dispose());
+            throw;
+        }
+
+        SecretBytes Read(string name, string tag, int keyBytes)
+        {
+            var secret = KeyFile.Read(Path.Combine(directory, name), tag, keyBytes);
+            read.Add(secret);
+            return secret;
+        }
+
+        SphinxKey Sphinx(string name) => new(Read(name, SphinxTag, SphinxKey.StoredBytes));
+
+        SphinxKey? Optional(string name) => File.Exists(Path.Combine(directory, name)) ? Sphinx(name) : null;
+    }
+
+    /// <summary>Writes every key into a new `keys` directory, which appears complete or not at all.</summary>
+    /// <exception cref="KeyFileException">There are keys already, or writing failed; nothing is left behind.</exception>
+    public void Save(string dataDirectory)
+    {
+        var directory = DirectoryIn(dataDirectory);
+        if (Path.Exists(directory))
+            throw new KeyFileException($"{directory}: there are keys already, and they are never overwritten; move the directory away first");
+        var temporary = $"{directory}.{Convert.ToHexStringLower(Guid.NewGuid().ToByteArray().AsSpan(0, 6))}.tmp";
+        try
+        {
+            Directory.CreateDirectory(temporary, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+            Write(IdentityFile, IdentityTag, IdentitySeed);
+            Write(CurrentFile, SphinxTag, CurrentSphinxKey.Stored);
+            if (PreviousSphinxKey is { } previous)
+                Write(PreviousFile, SphinxTag, previous.Stored);
+            if (NextSphinxKey is { } next)
+                Write(NextFile, SphinxTag, next.Stored);
+            Write(RequesterIdentityFile, IdentityTag, NetworkRequester.IdentitySeed);
+            Write(RequesterEncryptionFile, EncryptionTag, NetworkRequester.EncryptionPrivateKey);
+            Write(RequesterAckFile, AckTag, NetworkRequester.AcknowledgementKey);
+            Directory.Move(temporary, directory);
+        }
+        catch (Exception error)
+        {
+            DeleteTree(temporary);
+            if (error is IOException or UnauthorizedAccessException)
+                throw new KeyFileException($"{directory}: cannot be written ({error.Message.ReplaceLineEndings(" ")}); check its rights and free space", error);
+            throw;
+        }
+
+        DurableFile.SynchronizeDirectory(dataDirectory);
+
+        void Write(string name, string tag, ReadOnlySpan<byte> key) => KeyFile.Write(Path.Combine(temporary, name), tag, key);
+    }
+
+    public void Dispose()
+    {
+        _identity.Dispose();
+        foreach (var key in SphinxKeys)
+            key.Dispose();
+        NetworkRequester.Dispose();
+    }
+
+    // A header names a key by the parity of its rotation, so neighbours must differ by one.
+    private static void CheckRotations(string directory, NodeKeys keys)
+    {
+        var current = keys.CurrentSphinxKey.RotationId;
+        if (keys.PreviousSphinxKey is { } previous && previous.RotationId != current - 1)
+            throw new KeyFileException($"{Path.Combine(directory, PreviousFile)}: has rotation {previous.RotationId}, but the current key has {current}; remove the file");
+        if (keys.NextSphinxKey is { } next && next.RotationId != current + 1)
+            throw new KeyFileException($"{Path.Combine(directory, NextFile)}: has rotation {next.RotationId}, but the current key has {current}; remove the file");
+        if (keys.PreviousSphinxKey is not null && keys.NextSphinxKey is not null)
+            throw new KeyFileException($"{Path.Combine(directory, PreviousFile)}: expired, because there is a key of the next rotation, which has the same parity; remove the file");
+    }
+
+    private static void DeleteTree(string path)
+    {
+        try
+        {
+            if (Directory.Exists(path))
+                Directory.Delete(path, recursive: true);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            // The first failure is the one worth reporting.
+        }
+    }
+}

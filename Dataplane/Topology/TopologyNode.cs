@@ -1,0 +1,33 @@
+using System.Net;
+
+namespace FastExit.Topology;
+
+/// <summary>What a node does in the network; the three mix layers are walked in this order.</summary>
+public enum TopologyRole
+{
+    Mix1,
+    Mix2,
+    Mix3,
+    Entry,
+    Exit,
+}
+
+/// <summary>One node: ed25519 identity (32 bytes), x25519 Sphinx public key (32 bytes) of the file's rotation, and the address of its mix link.</summary>
+public sealed record TopologyNode(byte[] Identity, byte[] SphinxKey, IPEndPoint MixAddress, TopologyRole Role)
+{
+    public const int KeyBytes = 32;
+}
+
+/// <summary>A topology file that cannot be used. The message is one line: file, line, what is wrong, how to mend it.</summary>
+public sealed class TopologyException : Exception
+{
+    public TopologyException(string message)
+        : base(message)
+    {
+    }
+
+    public TopologyException(string message, Exception inner)
+        : base(message, inner)
+    {
+    }
+}
