@@ -1,1 +1,16 @@
-return 0;
+using System.CommandLine;
+using FastExit.Bench.Lab;
+using FastExit.Bench.Micro;
+using FastExit.Bench.Socks;
+
+var root = new RootCommand("Measures and demonstrates FastExit on one machine")
+{
+    LabCommand.Create(),
+    MicroCommand.Create(),
+    SocksCommand.Create(),
+};
+
+// Ctrl+C and SIGTERM end a lab in order; the exit it started may take its time to tell its connections.
+return await root.Parse(args)
+    .InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = TimeSpan.FromSeconds(30) })
+    .ConfigureAwait(false);

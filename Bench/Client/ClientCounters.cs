@@ -1,0 +1,41 @@
+namespace FastExit.Bench.Client;
+
+/// <summary>What the engine has done so far; written by its thread, read by any.</summary>
+internal sealed class ClientCounters
+{
+    private readonly long[] _values = new long[Enum.GetValues<ClientCounter>().Length];
+
+    public long this[ClientCounter counter] => Volatile.Read(ref _values[(int)counter]);
+
+    public void Increment(ClientCounter counter) => Interlocked.Increment(ref _values[(int)counter]);
+
+    public void Add(ClientCounter counter, long amount) => Interlocked.Add(ref _values[(int)counter], amount);
+
+    public void Set(ClientCounter counter, long value) => Volatile.Write(ref _values[(int)counter], value);
+}
+
+internal enum ClientCounter
+{
+    PacketsSent,
+    Retransmissions,
+    GivenUp,
+    AcksReceived,
+    AcksUnknown,
+    RepliesReceived,
+    RepliesUnknown,
+    Malformed,
+    LateFragments,
+    Overflowed,
+    SurbsMade,
+    SurbRequests,
+    BytesUp,
+    BytesDown,
+    Probes,
+    ServiceLost,
+
+    /// <summary>Gauges from here on.</summary>
+    Connections,
+    SurbsAvailable,
+    PacketsInFlight,
+    MessagesWaiting,
+}

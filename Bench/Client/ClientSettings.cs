@@ -1,0 +1,73 @@
+namespace FastExit.Bench.Client;
+
+/// <summary>Limits and waits of one <see cref="ClientEngine"/>; defaults from end-to-end.md §6, §8 and network-requester.md §8.</summary>
+internal sealed record ClientSettings
+{
+    /// <summary>Mean of the exponential delay at each hop that delays.</summary>
+    public TimeSpan MeanHopDelay { get; init; } = TimeSpan.FromMilliseconds(15);
+
+    /// <summary>Added to 1.5 × the expected round trip before a packet is sent again.</summary>
+    public TimeSpan AckWait { get; init; } = TimeSpan.FromMilliseconds(1500);
+
+    /// <summary>Times a packet is sent again; null: until it is acknowledged or its connection ends.</summary>
+    public int? MaximumRetransmissions { get; init; }
+
+    /// <summary>Packets sent and not acknowledged, before data waits.</summary>
+    public int MaximumInFlightPackets { get; init; } = 384;
+
+    /// <summary>Messages of one connection that are not acknowledged; the peer takes at most 1,000.</summary>
+    public int ConnectionWindow { get; init; } = 512;
+
+    /// <summary>The same before the service has answered the request to connect: more than it stores ahead of it would be lost.</summary>
+    public int EarlyWindow { get; init; } = 16;
+
+    /// <summary>Data messages of all connections together that wait or are not acknowledged.</summary>
+    public int MaximumMessages { get; init; } = 2048;
+
+    public int MaximumConnections { get; init; } = 512;
+
+    /// <summary>Payload of one message upwards. 1,560 bytes are exactly one packet.</summary>
+    public int MessagePayloadBytes { get; init; } = 1560;
+
+    /// <summary>SURBs that lie at the service when little is going on.</summary>
+    public int RestingSurbs { get; init; } = 48;
+
+    /// <summary>SURBs at the service and on their way while a download runs at full speed.</summary>
+    public int MaximumSurbs { get; init; } = 440;
+
+    /// <summary>SURBs attached to a request when the service may have none.</summary>
+    public int FirstSurbs { get; init; } = 20;
+
+    public int MaximumReplyKeys { get; init; } = 65536;
+
+    public TimeSpan ReplyKeyAge { get; init; } = TimeSpan.FromHours(24);
+
+    /// <summary>Without a single ack or reply for so long, and <see cref="SilentPackets"/> packets later, the service counts as gone.</summary>
+    public TimeSpan ServiceSilence { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>Packets in a row, repeated ones included, that have to stay unanswered; on a lossy path a few often do.</summary>
+    public int SilentPackets { get; init; } = 8;
+
+    /// <summary>With open connections and nothing heard for so long, the service is asked whether it still knows us.</summary>
+    public TimeSpan ProbeAfter { get; init; } = TimeSpan.FromSeconds(15);
+
+    public TimeSpan ConnectTimeout { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>How long a refusal without a reason waits for the reason that may follow it.</summary>
+    public TimeSpan ReasonWait { get; init; } = TimeSpan.FromSeconds(2);
+
+    public TimeSpan Keepalive { get; init; } = TimeSpan.FromSeconds(60);
+
+    /// <summary>A connection on which the service said nothing for so long, keepalives included, is dead.</summary>
+    public TimeSpan IdleTimeout { get; init; } = TimeSpan.FromSeconds(300);
+
+    /// <summary>How long the application may leave its received bytes unread while that holds up the others.</summary>
+    public TimeSpan StalledReaderTimeout { get; init; } = TimeSpan.FromSeconds(60);
+
+    /// <summary>Received and unread bytes of one connection at which no more SURBs are handed out.</summary>
+    public long UnreadBytes { get; init; } = 4 << 20;
+
+    public long ReorderBytes { get; init; } = 4 << 20;
+
+    public long AssemblyBytes { get; init; } = 16 << 20;
+}

@@ -1,0 +1,152 @@
+using System.Net;
+using System.Net.Sockets;
+using FastExit.MixLink;
+
+namespace FastExit.Bench.Lab;
+
+/// <summary>
+/// A node's mix listener: accepts connections and cuts their byte streams into framed packets (mix-link.md §1.3). A framing error closes
+/// the connection it came on, nothing else.
+/// </summary>
+internal sealed class FramedListener : IDisposable
+{
+    private const int MaximumConnections = 256;
+    private readonly Socket _socket;
+    private readonly Action<MixPacket> _receive;
+    private readonly CancellationTokenSource _stop = new();
+    private int _connections;
+    private long _malformed;
+
+    /// <exception cref="SocketException">The address is taken.</exception>
+    public FramedListener(IPEndPoint address, Action<MixPacket> receive)
+    {
+        _receive = receive;
+        _socket = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+        try
+        {
+            _socket.Bind(address);
+            _socket.Listen(128);
+        }
+        catch
+        {
+            _socket.Dispose();
+            throw;
+        }
+
+        Address = (IPEndPoint)_socket.LocalEndPoint!;
+    }
+
+    public IPEndPoint Address { get; }
+
+    /// <summary>Connections that were closed because of their framing.</summary>
+    public long Malformed => Volatile.Read(ref _malformed);
+
+    public void Start() => _ = Task.Run(AcceptAsync);
+
+    public void Dispose()
+    {
+        _stop.Cancel();
+        _socket.Dispose();
+    }
+
+    private async Task AcceptAsync()
+    {
+        while (!_stop.IsCancellationRequested)
+        {
+            try
+            {
+                Socket peer = await _socket.AcceptAsync(_stop.Token).ConfigureAwait(false);
+                if (Interlocked.Increment(ref _connections) > MaximumConnections)
+                {
+                    Interlocked.Decrement(ref _connections);
+                    peer.Dispose();
+                    continue;
+                }
+
+                peer.NoDelay = true;
+                _ = ReadAsync(peer);
+            }
+            catch (Exception e) when (e is OperationCanceledException or ObjectDisposedException)
+            {
+                return;
+            }
+            catch (SocketException)
+            {
+                // A connection that died in the backlog, or no descriptors: others may still come.
+                await Task.Delay(50).ConfigureAwait(false);
+            }
+        }
+    }
+
+    private async Task ReadAsync(Socket peer)
+    {
+        var reader = new FrameReader();
+        try
+        {
+            while (true)
+            {
+                int received = await peer.ReceiveAsync(reader.Free, SocketFlags.None, _stop.Token).ConfigureAwait(false);
+                if (received == 0)
+                    return;
+                if (!reader.Received(received, _receive))
+                {
+                    Interlocked.Increment(ref _malformed);
+                    return;
+                }
+            }
+        }
+        catch (Exception e) when (e is OperationCanceledException or ObjectDisposedException or SocketException)
+        {
+            // The peer is gone or we stop: its unfinished frame goes with it.
+        }
+        finally
+        {
+            peer.Dispose();
+            Interlocked.Decrement(ref _connections);
+        }
+    }
+}
+
+/// <summary>Cuts a byte stream into framed packets; holds one read's worth of bytes and at least one whole frame.</summary>
+internal sealed class FrameReader
+{
+    private const int BufferBytes = 128 << 10;
+    private readonly byte[] _buffer = new byte[BufferBytes];
+    private int _start;
+    private int _end;
+
+    /// <summary>Where the next bytes of the stream go.</summary>
+    public Memory<byte> Free
+    {
+        get
+        {
+            if (_start > 0)
+            {
+                _buffer.AsSpan(_start, _end - _start).CopyTo(_buffer);
+                _end -= _start;
+                _start = 0;
+            }
+
+            return _buffer.AsMemory(_end);
+        }
+    }
+
+    /// <returns>False: the stream is not a sequence of frames.</returns>
+    public bool Received(int bytes, Action<MixPacket> packet)
+    {
+        _end += bytes;
+        while (true)
+        {
+            ReadOnlySpan<byte> stream = _buffer.AsSpan(_start, _end - _start);
+            FrameStatus status = FrameHeader.TryRead(stream, out FrameHeader header);
+            if (status == FrameStatus.Incomplete)
+                return true;
+            if (status != FrameStatus.Ok)
+                return false;
+            if (stream.Length < header.Bytes + header.PacketBytes)
+                return true;
+            packet(MixPacket.Copy(stream.Slice(header.Bytes, header.PacketBytes), header.Size, header.Rotation));
+            _start += header.Bytes + header.PacketBytes;
+        }
+    }
+}

@@ -1,0 +1,106 @@
+using System.CommandLine;
+using System.Globalization;
+using System.Net;
+using FastExit.Bench.Client;
+using FastExit.Bench.Socks;
+using Spectre.Console;
+
+namespace FastExit.Bench.Lab;
+
+/// <summary><c>fastexit-bench lab</c>: a local mixnet around a real exit.</summary>
+internal static class LabCommand
+{
+    private const int DefaultWebPort = 8080;
+
+    public static Command Create()
+    {
+        var directory = new Option<string>("--dir")
+        {
+            Description = "Folder of keys, topology and the exit's data",
+            DefaultValueFactory = _ => Path.Combine(Path.GetTempPath(), "fastexit-lab"),
+        };
+        var socks = new Option<IPEndPoint?>("--socks")
+        {
+            Description = "Also run a SOCKS client in this process, for example 127.0.0.1:1080",
+            CustomParser = CommandText.ParseEndPoint,
+        };
+        var optimistic = new Option<bool>("--optimistic") { Description = "With --socks: report success before the exit has answered" };
+        var web = new Option<int>("--web")
+        {
+            Description = "Port of the local web server; the default is one that the default policy allows",
+            DefaultValueFactory = _ => DefaultWebPort,
+        };
+        var noWeb = new Option<bool>("--no-web") { Description = "No local servers; the exit's address guard stays closed" };
+        var delay = new Option<TimeSpan>("--delay")
+        {
+            Description = "Mean delay at each hop, for example 10ms",
+            DefaultValueFactory = _ => TimeSpan.FromMilliseconds(10),
+            CustomParser = CommandText.ParseDuration,
+        };
+        var cores = new Option<int[]>("--cores")
+        {
+            Description = "The exit's cores, for example 0,1",
+            DefaultValueFactory = _ => [],
+            CustomParser = CommandText.ParseCores,
+        };
+        var loss = new Option<double>("--loss") { Description = "Share of packets each mix loses on purpose, 0 to 0.5" };
+        var set = new Option<string[]>("--set") { Description = "A setting of the exit, section.key=value; may be repeated" };
+        var binary = new Option<string>("--exit-binary")
+        {
+            Description = "The exit's program",
+            DefaultValueFactory = _ => Path.Combine(AppContext.BaseDirectory, "fastexit"),
+        };
+        var command = new Command("lab", "A mixnet on this machine: three mixes, an entry gateway and a real exit")
+        {
+            directory, socks, optimistic, web, noWeb, delay, cores, loss, set, binary,
+        };
+        command.SetAction((result, stop) => RunAsync(
+            new LabSettings
+            {
+                Directory = result.GetValue(directory)!,
+                ExitBinary = result.GetValue(binary)!,
+                Set = result.GetValue(set) ?? [],
+                Cores = result.GetValue(cores) ?? [],
+                WebPort = result.GetValue(noWeb) ? null : result.GetValue(web),
+                MeanHopDelay = result.GetValue(delay),
+                Loss = Math.Clamp(result.GetValue(loss), 0, 0.5),
+            },
+            result.GetValue(socks),
+            result.GetValue(optimistic),
+            stop));
+        return command;
+    }
+
+    private static async Task<int> RunAsync(LabSettings settings, IPEndPoint? socks, bool optimistic, CancellationToken stop)
+    {
+        try
+        {
+            await using LabNetwork lab = await LabNetwork.StartAsync(settings, CommandText.Log).ConfigureAwait(false);
+            using SocksSession? session = socks is null
+                ? null
+                : SocksSession.Start(lab.Directory, null, settings.MeanHopDelay, new SocksSettings { Listen = socks, Optimistic = optimistic });
+            Describe(lab, session);
+            await RateLine.RunAsync(lab.Mixes, session, lab.Exit.Ended, stop).ConfigureAwait(false);
+            if (!stop.IsCancellationRequested)
+                return 1;
+            CommandText.Log("stopping");
+            return 0;
+        }
+        catch (LabException e)
+        {
+            CommandText.Log(e.Message);
+            return 1;
+        }
+    }
+
+    private static void Describe(LabNetwork lab, SocksSession? session)
+    {
+        var table = new Table().AddColumn("what").AddColumn("where").Border(TableBorder.Rounded);
+        table.AddRow("folder", Markup.Escape(lab.Directory.Path));
+        table.AddRow("network requester", Markup.Escape(lab.ExitAddress.NetworkRequester));
+        table.AddRow("exit", string.Create(CultureInfo.InvariantCulture, $"{lab.ExitAddress.MixAddress} (process {lab.Exit.Id})"));
+        if (session is not null)
+            table.AddRow("SOCKS", Markup.Escape(session.Address.ToString()));
+        AnsiConsole.Write(table);
+    }
+}
