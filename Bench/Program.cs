@@ -1,10 +1,12 @@
 using System.CommandLine;
+using FastExit.Bench.Figures;
 using FastExit.Bench.Lab;
 using FastExit.Bench.Micro;
 using FastExit.Bench.Socks;
 
 var root = new RootCommand("Measures and demonstrates FastExit on one machine")
 {
+    FiguresCommand.Create(),
     LabCommand.Create(),
     MicroCommand.Create(),
     SocksCommand.Create(),

@@ -108,7 +108,7 @@ internal sealed partial class ClientEngine
         if (_pending.Count > 0 && _sentUnheard >= _settings.SilentPackets
             && now - _lastHeard > (long)_settings.ServiceSilence.TotalMilliseconds)
             LoseService("timeout: the service acknowledges nothing any more"u8);
-        else if (_probeSent != 0 && now - _probeSent > (long)_settings.ServiceSilence.TotalMilliseconds)
+        else if (_probeSent != 0 && now - _probeSent > (long)_settings.ProbeWait.TotalMilliseconds)
             LoseService("timeout: the service does not answer any more"u8);
         else if (_probeSent == 0 && now - _lastReply > (long)_settings.ProbeAfter.TotalMilliseconds)
             Probe(now);

@@ -49,7 +49,10 @@ internal sealed record ClientSettings
     public int SilentPackets { get; init; } = 8;
 
     /// <summary>With open connections and nothing heard for so long, the service is asked whether it still knows us.</summary>
-    public TimeSpan ProbeAfter { get; init; } = TimeSpan.FromSeconds(15);
+    public TimeSpan ProbeAfter { get; init; } = TimeSpan.FromSeconds(4);
+
+    /// <summary>How long that question may stay unanswered: enough for a loss in each direction.</summary>
+    public TimeSpan ProbeWait { get; init; } = TimeSpan.FromSeconds(8);
 
     public TimeSpan ConnectTimeout { get; init; } = TimeSpan.FromSeconds(30);
 

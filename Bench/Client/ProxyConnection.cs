@@ -16,6 +16,7 @@ internal sealed class ProxyConnection
     private readonly CancellationTokenSource _ended = new();
     private readonly TaskCompletionSource<ConnectOutcome> _opened = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly int _windowAfterConnect;
+    private int _heldCredit;
     private long _unread;
 
     public ProxyConnection(ClientEngine engine, ulong id, string hostPort, ClientSettings settings)
@@ -108,8 +109,8 @@ internal sealed class ProxyConnection
         Connected = true;
         ConnectDeadline = 0;
         ReasonDeadline = 0;
-        if (_windowAfterConnect > 0)
-            _window.Release(_windowAfterConnect);
+        if (_windowAfterConnect + _heldCredit > 0)
+            _window.Release(_windowAfterConnect + _heldCredit);
         _opened.TrySetResult(ConnectOutcome.Success);
     }
 
@@ -152,9 +153,16 @@ internal sealed class ProxyConnection
         _ended.Cancel();
     }
 
+    /// <summary>
+    /// A data message is done with. Before the service has connected, its ack only means that it lies in the service's small store for
+    /// early data, so the window stays shut.
+    /// </summary>
     internal void ReturnCredit()
     {
-        _window.Release();
+        if (Connected)
+            _window.Release();
+        else
+            _heldCredit++;
         _engine.MessageBudget.Release();
     }
 }

@@ -35,6 +35,8 @@ internal sealed class ExitProcess : IDisposable
     /// <exception cref="LabException">The program cannot be started.</exception>
     public static ExitProcess Start(string program, IReadOnlyList<string> arguments, Action<string> line)
     {
+        if (!File.Exists(program))
+            throw new LabException($"{program} is not there: name the exit's program with --exit-binary");
         var child = new ExitProcess(program, arguments, line);
         try
         {

@@ -80,7 +80,7 @@ internal static class LabCommand
                 ? null
                 : SocksSession.Start(lab.Directory, null, settings.MeanHopDelay, new SocksSettings { Listen = socks, Optimistic = optimistic });
             Describe(lab, session);
-            await RateLine.RunAsync(lab.Mixes, session, lab.Exit.Ended, stop).ConfigureAwait(false);
+            await RateLine.RunAsync(lab.Mixes, session, lab.GaveUp, stop).ConfigureAwait(false);
             if (!stop.IsCancellationRequested)
                 return 1;
             CommandText.Log("stopping");
@@ -97,10 +97,12 @@ internal static class LabCommand
     {
         var table = new Table().AddColumn("what").AddColumn("where").Border(TableBorder.Rounded);
         table.AddRow("folder", Markup.Escape(lab.Directory.Path));
-        table.AddRow("network requester", Markup.Escape(lab.ExitAddress.NetworkRequester));
         table.AddRow("exit", string.Create(CultureInfo.InvariantCulture, $"{lab.ExitAddress.MixAddress} (process {lab.Exit.Id})"));
         if (session is not null)
             table.AddRow("SOCKS", Markup.Escape(session.Address.ToString()));
         AnsiConsole.Write(table);
+
+        // Not in the table: it is to be copied in one piece.
+        Console.WriteLine($"network requester: {lab.ExitAddress.NetworkRequester}");
     }
 }

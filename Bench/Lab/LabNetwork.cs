@@ -30,11 +30,15 @@ internal sealed class LabNetwork : IAsyncDisposable
     private const string OpenGuard = "policy.allowed_local_prefixes=[\"127.0.0.1/32\"]";
 
     private const int EchoPort = 50007;
+    private const int QuickEnds = 3;
+    private const int QuickEndMilliseconds = 5000;
     private static readonly TimeSpan s_exitPatience = TimeSpan.FromSeconds(20);
     private static readonly TimeSpan s_startPatience = TimeSpan.FromSeconds(60);
     private readonly List<MixNode> _mixes = [];
     private LabWeb? _web;
     private EchoServer? _echo;
+    private readonly TaskCompletionSource _gaveUp = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private volatile bool _stopping;
 
     private LabNetwork(LabDirectory directory) => Directory = directory;
 
@@ -46,7 +50,11 @@ internal sealed class LabNetwork : IAsyncDisposable
 
     public ExitAddress ExitAddress { get; private set; } = null!;
 
+    /// <summary>The exit that runs now; replaced when it ended by itself.</summary>
     public ExitProcess Exit { get; private set; } = null!;
+
+    /// <summary>Completes when the exit ended by itself again and again.</summary>
+    public Task GaveUp => _gaveUp.Task;
 
     /// <exception cref="LabException">Something could not be set up.</exception>
     public static async Task<LabNetwork> StartAsync(LabSettings settings, Action<string> log)
@@ -66,6 +74,7 @@ internal sealed class LabNetwork : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        _stopping = true;
         if (Exit is not null)
         {
             await Exit.StopAsync(s_exitPatience).ConfigureAwait(false);
@@ -103,6 +112,12 @@ internal sealed class LabNetwork : IAsyncDisposable
             log($"web server on http://127.0.0.1:{port}/, echo on 127.0.0.1:{EchoPort}");
         }
 
+        await StartExitAsync(settings, log).ConfigureAwait(false);
+        _ = SuperviseAsync(settings, log);
+    }
+
+    private async Task StartExitAsync(LabSettings settings, Action<string> log)
+    {
         var ready = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         Exit = StartExit(settings, line =>
         {
@@ -113,6 +128,35 @@ internal sealed class LabNetwork : IAsyncDisposable
         Task first = await Task.WhenAny(ready.Task, Exit.Ended, Task.Delay(s_startPatience)).ConfigureAwait(false);
         if (first != ready.Task)
             throw new LabException("the exit did not become ready; its own lines above say why");
+    }
+
+    // Whoever kills the exit to see what happens gets a new one, as a service manager would start it.
+    private async Task SuperviseAsync(LabSettings settings, Action<string> log)
+    {
+        for (int quick = 0; quick < QuickEnds;)
+        {
+            long started = Environment.TickCount64;
+            await Exit.Ended.ConfigureAwait(false);
+            if (_stopping)
+                return;
+            quick = Environment.TickCount64 - started < QuickEndMilliseconds ? quick + 1 : 0;
+            await Task.Delay(1000).ConfigureAwait(false);
+            if (_stopping)
+                return;
+            log("starting the exit again");
+            Exit.Dispose();
+            try
+            {
+                await StartExitAsync(settings, log).ConfigureAwait(false);
+            }
+            catch (LabException e)
+            {
+                log(e.Message);
+                break;
+            }
+        }
+
+        _gaveUp.TrySetResult();
     }
 
     private async Task InitialiseExitAsync(LabSettings settings, IPEndPoint exit)

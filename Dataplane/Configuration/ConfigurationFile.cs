@@ -54,7 +54,7 @@ internal static class ConfigurationFile
     public static string Format(ExitSettings settings)
     {
         var text = new StringBuilder(
-            "# FastExit. Keys that are removed have the values that stand here after `fastexit init`.\n"
+            "# FastExit. A key that is removed has its default.\n"
             + "# Times: \"1500ms\", \"300s\", \"5m\", \"6h\", \"7d\". Sizes: \"512B\", \"64KiB\", \"64MiB\", \"2GiB\".\n");
         var section = "";
         foreach (var setting in Setting.All)

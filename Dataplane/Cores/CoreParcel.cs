@@ -12,6 +12,9 @@ internal enum ParcelKind : byte
 
     /// <summary>A complete set that is linked to others.</summary>
     LinkedSet,
+
+    /// <summary>No slot: fragment <see cref="CoreParcel.Offset"/> of <see cref="CoreParcel.SetId"/>, which that core sent, was acknowledged.</summary>
+    Acknowledgement,
 }
 
 /// <summary>What one core hands to another: a slot lent until it comes back, and where in it the content lies.</summary>

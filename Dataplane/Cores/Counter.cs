@@ -27,6 +27,7 @@ public enum Counter
     MixLink_EgressUnknownPeer,
     MixLink_EgressConnects,
     MixLink_EgressConnectFailures,
+    MixLink_EgressConnectionsLost,
 
     Sphinx_FinalHops,
     Sphinx_ForwardHopsRefused,
@@ -61,8 +62,10 @@ public enum Counter
     Delivery_Messages,
     Delivery_MovedToOtherCore,
     Delivery_RingFull,
+    Delivery_NoReturnPath,
     Delivery_PeersOpened,
     Delivery_PeersExpired,
+    Delivery_PeersEvicted,
     Delivery_PeersRefusedLimit,
     Delivery_SurbsReceived,
     Delivery_SurbsUsed,

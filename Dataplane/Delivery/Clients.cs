@@ -14,6 +14,9 @@ internal sealed class Clients : IDisposable
     private const long DemandWindowMilliseconds = 1000;
     private const int SmallestRequest = 10;
 
+    // At the limit a client that said nothing for this long, and for whom nothing is under way, gives way to a newcomer.
+    private const long EvictionSilenceMilliseconds = 30_000;
+
     private readonly DeliverySettings _settings;
     private readonly CoreCounters _counters;
     private readonly long _surbAge;
@@ -41,7 +44,12 @@ internal sealed class Clients : IDisposable
         if (!Peers.TryFind(tag, out peer))
         {
             if (!mayOpen)
+            {
+                _counters.Increment(Counter.Delivery_NoReturnPath);
                 return false;
+            }
+
+            MakeRoom(now);
             if (!Peers.TryOpen(tag, now, out peer))
             {
                 _counters.Increment(Counter.Delivery_PeersRefusedLimit);
@@ -51,6 +59,26 @@ internal sealed class Clients : IDisposable
             _counters.Increment(Counter.Delivery_PeersOpened);
         }
 
+        Peers[peer].LastHeard = now;
+        return true;
+    }
+
+    /// <summary>The peer of a return address whose gateway stands at <paramref name="gateway"/> in the route book.</summary>
+    public bool TryTouch(in Recipient recipient, int gateway, long now, out int peer)
+    {
+        if (!Peers.TryFind(recipient, out peer))
+        {
+            MakeRoom(now);
+            if (!Peers.TryOpen(recipient, now, out peer))
+            {
+                _counters.Increment(Counter.Delivery_PeersRefusedLimit);
+                return false;
+            }
+
+            _counters.Increment(Counter.Delivery_PeersOpened);
+        }
+
+        Peers[peer].Gateway = gateway;
         Peers[peer].LastHeard = now;
         return true;
     }
@@ -81,19 +109,27 @@ internal sealed class Clients : IDisposable
         _counters.Increment(Counter.Delivery_SurbsUsed);
     }
 
-    /// <summary>How many SURBs to ask the client for; 0: none now. One SURB is needed for the asking itself.</summary>
+    /// <summary>
+    /// How many SURBs to ask the client for; 0: none now. The asking itself takes one: beyond the reserve, or of the reserve when
+    /// nothing else was asked for, so that a lost request can be repeated.
+    /// </summary>
     public int AmountToRequest(ref Peer peer, long now)
     {
         RollWindow(ref peer, now);
         if (peer.Requested > 0 && now - peer.RequestedAt > _requestAgain)
             peer.Requested = 0;
+        int free = peer.Surbs.Count - peer.Committed;
+        if (free <= (peer.Requested == 0 ? 0 : _settings.SurbReserve))
+            return 0;
         int wanted = peer.StarvedSince != 0
             ? _settings.SurbMaximum
             : Math.Min(_settings.SurbMaximum, _settings.SurbMinimum + peer.UsedNow + peer.UsedBefore);
         wanted += peer.Parked.Count;
         int missing = Math.Min(wanted, _settings.SurbMaximum + peer.Parked.Count) - peer.Surbs.Count - peer.Requested;
-        bool worthIt = missing >= SmallestRequest || peer.Surbs.Count + peer.Requested < _settings.SurbMinimum;
-        if (missing <= 0 || !worthIt || peer.Surbs.Count == 0)
+        // Under demand few large requests: each costs a SURB.
+        int enough = Math.Clamp(wanted / 4, SmallestRequest, _settings.SurbRequestMaximum);
+        bool worthIt = missing >= enough || peer.Surbs.Count + peer.Requested < _settings.SurbMinimum;
+        if (missing <= 0 || !worthIt)
             return 0;
         return Math.Min(_settings.SurbRequestMaximum, Math.Max(missing, SmallestRequest));
     }
@@ -104,17 +140,23 @@ internal sealed class Clients : IDisposable
         ref Peer peer = ref Peers[index];
         int expired = Surbs.Expire(ref peer.Surbs, now - _surbAge);
         _counters.Add(Counter.Delivery_SurbsExpired, expired);
-        return peer.References == 0 && now - peer.LastHeard > _peerAge;
+        return peer.IsUnused && now - peer.LastHeard > _peerAge;
     }
 
-    public void Close(int index)
+    public void Close(int index, Counter reason)
     {
         Surbs.Clear(ref Peers[index].Surbs);
         Peers.Close(index);
-        _counters.Increment(Counter.Delivery_PeersExpired);
+        _counters.Increment(reason);
     }
 
     public void Dispose() => Surbs.Dispose();
+
+    private void MakeRoom(long now)
+    {
+        if (Peers.IsFull && Peers.TryFindStale(now, EvictionSilenceMilliseconds, out int stale))
+            Close(stale, Counter.Delivery_PeersEvicted);
+    }
 
     private static void RollWindow(ref Peer peer, long now)
     {

@@ -30,7 +30,7 @@ internal interface IReplyPath
     /// </summary>
     void SendInPlace(int peer, SlotHandle slot, int messageOffset, int messageBytes, long connection);
 
-    /// <summary>Copies and splits a message of any length (control plane answers, errors). Returns the number of packets taken on, 0 if dropped.</summary>
+    /// <summary>Copies and splits a message of 1 byte to 64 KiB (control plane answers, errors). Returns the number of packets taken on, 0 if dropped: all or nothing.</summary>
     int Send(int peer, ReadOnlySpan<byte> message, long connection);
 }
 

@@ -51,11 +51,22 @@ internal sealed class Inbox
         _reassembly = new Reassembly(memory.Own, settings, counters);
         _linked = new LinkedSets(memory, settings, counters);
         _recent = new RecentSets(RecentCapacity, settings.SetAge);
+        replies.UseSetIdsOf(links.Core, links.Cores);
     }
 
     public int Sets => _reassembly.Count + _linked.Count;
 
-    public void OnAck(ReadOnlySpan<byte> content) => _replies.OnAck(content);
+    /// <summary>An ack came in: to the core that sent what it acknowledges.</summary>
+    public void OnAck(ReadOnlySpan<byte> content)
+    {
+        if (!_replies.TryReadAck(content, out uint setId, out byte position))
+            return;
+        int home = SetHome.Of(setId, _links.Cores);
+        if (home == _links.Core)
+            _replies.OnAck(setId, position);
+        else if (!_links.TrySend(home, new CoreParcel(ParcelKind.Acknowledgement, default, position, 0, setId, 0, 0)))
+            _counters.Increment(Counter.Delivery_RingFull);
+    }
 
     /// <summary>
     /// Takes the slot. False: not taken for want of room; the sender should hear no ack, so that it tries again.
@@ -85,7 +96,7 @@ internal sealed class Inbox
                 new AssembledSet(slot, start, bytes - header.HeaderBytes, header.SetId, 0, 0), now);
         }
 
-        int home = (int)(Scatter(header.SetId) % (uint)_links.Cores);
+        int home = SetHome.Of(header.SetId, _links.Cores);
         if (home != _links.Core)
             return Move(home, new CoreParcel(ParcelKind.Fragment, slot, offset, bytes, header.SetId, 0, 0));
         return AddFragment(header, slot, fragment, now);
@@ -112,6 +123,9 @@ internal sealed class Inbox
             case ParcelKind.Message:
                 Deliver(parcel.Slot, parcel.Offset, parcel.Bytes, parcel.SetId, now);
                 break;
+            case ParcelKind.Acknowledgement:
+                _replies.OnAck(parcel.SetId, (byte)parcel.Offset);
+                break;
         }
     }
 
@@ -123,7 +137,7 @@ internal sealed class Inbox
 
     private bool AddFragment(in FragmentHeader header, SlotHandle slot, ReadOnlySpan<byte> fragment, long now)
     {
-        if (_recent.Contains(header.SetId))
+        if (_recent.Contains(RecentSets.KeyOf(header.SetId)))
         {
             _counters.Increment(Counter.Delivery_LateFragment);
             _memory.Free(slot);
@@ -137,7 +151,7 @@ internal sealed class Inbox
             case FragmentVerdict.Refused:
                 return false;
             case FragmentVerdict.Completed:
-                _recent.TryAdd(set.SetId, now);
+                _recent.TryAdd(RecentSets.KeyOf(set.SetId), now);
                 // A set of several fragments was checked here against repetition: the client's core need not look again.
                 AssembledSet message = set with { SetId = set.IsLinked ? set.SetId : 0 };
                 return set.IsLinked ? LinkOrMove(message, now) : Complete(message, now);
@@ -211,19 +225,19 @@ internal sealed class Inbox
             key = request.ConnectionId;
         else
             return _links.Core;
-        return (int)((Scatter((uint)key) ^ Scatter((uint)(key >> 32))) % (uint)_links.Cores);
+        return (int)((SetHome.Scatter((uint)key) ^ SetHome.Scatter((uint)(key >> 32))) % (uint)_links.Cores);
     }
 
     private void Deliver(SlotHandle slot, int offset, int bytes, uint setId, long now)
     {
-        if (setId != 0 && !_recent.TryAdd(setId, now))
+        ReadOnlySpan<byte> whole = _memory.Slot(slot).Slice(offset, bytes);
+        if (setId != 0 && !_recent.TryAdd(_recent.KeyOf(setId, whole), now))
         {
             _counters.Increment(Counter.Delivery_LateFragment);
             _memory.Free(slot);
             return;
         }
 
-        ReadOnlySpan<byte> whole = _memory.Slot(slot).Slice(offset, bytes);
         if (!EndToEndMessage.TryRead(whole, out EndToEndMessage message))
         {
             _counters.Increment(Counter.Delivery_BadMessage);
@@ -268,11 +282,5 @@ internal sealed class Inbox
 
         int dataOffset = offset + bytes - message.Data.Length;
         _service.OnMessage(new InboundMessage(slot, dataOffset, message.Data.Length, peer), now);
-    }
-
-    private static uint Scatter(uint value)
-    {
-        value *= 0x9E37_79B1u;
-        return value ^ (value >> 16);
     }
 }

@@ -34,6 +34,7 @@ internal struct Outgoing
     public long Connection;
     public long Created;
     public long SentAt;
+    public long FirstSentAt;
     public long Deadline;
     public int Previous;
     public int Next;

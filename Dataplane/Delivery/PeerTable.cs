@@ -54,11 +54,14 @@ internal struct Peer
 
     /// <summary>When data first wanted a SURB and there was none; 0: it has what it needs.</summary>
     public long StarvedSince;
+
+    /// <summary>No connection refers to it and no packet is on its way.</summary>
+    public readonly bool IsUnused => References == 0 && InFlight == 0 && Committed == 0 && Parked.Count == 0;
 }
 
 /// <summary>
-/// The clients of one core: by sender tag, and by explicit return address. Bounded; whoever was heard of least recently and holds no
-/// connection goes first when age or the limit says so.
+/// The clients of one core: by sender tag, and by explicit return address. Bounded: at the limit, of a few looked at, the one heard of
+/// least recently that nothing holds gives way.
 /// </summary>
 internal sealed class PeerTable
 {
@@ -84,6 +87,8 @@ internal sealed class PeerTable
     }
 
     public int Count => _peers.Length - _freeCount;
+
+    public bool IsFull => _freeCount == 0;
 
     public ref Peer this[int index] => ref _peers[index];
 
@@ -133,6 +138,22 @@ internal sealed class PeerTable
         return (first, end);
     }
 
+    /// <summary>Of the next few peers the one to give up for a newcomer: held by nobody, with nothing under way, silent for longest.</summary>
+    public bool TryFindStale(long now, long silence, out int index)
+    {
+        (int first, int end) = NextScan();
+        index = None;
+        for (int i = first; i < end; i++)
+        {
+            ref readonly Peer peer = ref _peers[i];
+            if (peer.InUse && peer.IsUnused && now - peer.LastHeard > silence
+                && (index == None || peer.LastHeard < _peers[index].LastHeard))
+                index = i;
+        }
+
+        return index != None;
+    }
+
     private bool TryTake(long now, out int index)
     {
         index = None;
@@ -159,7 +180,7 @@ internal sealed class PeerTable
 
         public bool Equals(PeerTag x, PeerTag y) => x == y;
 
-        public int GetHashCode(PeerTag tag) => Mix(tag, _low, _high);
+        public int GetHashCode(PeerTag tag) => Fold(Mix(tag, _low, _high));
     }
 
     private sealed class KeyedRecipientComparer : IEqualityComparer<Recipient>
@@ -169,14 +190,25 @@ internal sealed class PeerTable
 
         public bool Equals(Recipient x, Recipient y) => x.Equals(y);
 
-        public int GetHashCode(Recipient recipient) => Mix(PeerTag.Read(recipient.Identity), _low, _high);
+        public int GetHashCode(Recipient recipient)
+        {
+            // The encryption key is free to choose, so the whole address counts.
+            ulong hash = Part(recipient.Identity, 0);
+            hash = Part(recipient.EncryptionKey, hash);
+            return Fold(Part(recipient.Gateway, hash));
+        }
+
+        private ulong Part(ReadOnlySpan<byte> key, ulong hash)
+        {
+            hash = Mix(PeerTag.Read(key), _low ^ hash, _high);
+            return Mix(PeerTag.Read(key[16..]), _low ^ hash, _high);
+        }
     }
 
-    private static int Mix(PeerTag tag, ulong low, ulong high)
-    {
-        ulong folded = Math.BigMul(tag.Low ^ low, tag.High ^ high, out ulong rest) ^ rest;
-        return (int)(folded ^ (folded >> 32));
-    }
+    private static int Fold(ulong hash) => (int)(hash ^ (hash >> 32));
+
+    private static ulong Mix(PeerTag tag, ulong low, ulong high) =>
+        Math.BigMul(tag.Low ^ low, tag.High ^ high, out ulong rest) ^ rest;
 
     private static ulong Secret() => BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(8));
 }

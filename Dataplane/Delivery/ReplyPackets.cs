@@ -115,7 +115,7 @@ internal sealed class ReplyPackets
                 offset, PacketSize.Regular,
                 _routes.Draw(peer.Gateway, peer.Recipient.Identity, _identifier),
                 peer.Recipient.EncryptionKey, ackPrefix);
-            lane.HasFirstHop = _routes.TryFirstHop(out lane.FirstHop);
+            lane.HasFirstHop = _routes.TryFirstHop(out lane.FirstHop) && lane.Forward >= 0;
             return;
         }
 

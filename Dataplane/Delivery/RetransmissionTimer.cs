@@ -36,6 +36,13 @@ internal sealed class RetransmissionTimer
         _smoothed += (roundTripMilliseconds - _smoothed) / 8;
     }
 
+    /// <summary>
+    /// An ack that comes so soon after a copy was sent belongs to an earlier transmission. Without this a network slower than the
+    /// floor would never be measured, since every fragment would have been copied before its ack came.
+    /// </summary>
+    public bool IsSoonerThanAnyAnswer(long milliseconds) =>
+        milliseconds < (_measured ? _smoothed / 2 : _floor / 4);
+
     /// <summary>Milliseconds for the given transmission (1 is the first).</summary>
     public long Timeout(int transmission)
     {

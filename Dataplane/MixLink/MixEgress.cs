@@ -9,16 +9,15 @@ namespace FastExit.MixLink;
 
 /// <summary>
 /// Sends framed packets to next hops: one connection per known node and core, made with the first packet, each with a bounded FIFO of
-/// slots. Packets go out straight from their slots, up to <see cref="BatchPackets"/> a system call.
+/// slots. Packets go out straight from their slots, up to <see cref="EgressPeer.BatchPackets"/> a system call.
 /// <para>
-/// Only addresses of the topology are connected to: a next hop is chosen by whoever built a SURB or an ack. Refusals and lost
-/// connections back off alike; what waited too long is dropped; packets of a broken send are sent again (a next hop refuses a packet
-/// that it already had); the peer's close is noticed by a pending receive.
+/// Only addresses of the topology are connected to: a next hop is chosen by whoever built a SURB or an ack. Refusals and connections
+/// that break at once back off alike; what waited too long is dropped; packets of a broken send are sent again (a next hop refuses a
+/// packet that it already had); the peer's close is noticed by a pending receive, a peer that takes nothing by the clock.
 /// </para>
 /// </summary>
 internal sealed class MixEgress : IDisposable
 {
-    private const int BatchPackets = 32;
     private const int LinkedTimeoutIndex = 0;
 
     private readonly IoRing _ring;
@@ -26,7 +25,7 @@ internal sealed class MixEgress : IDisposable
     private readonly CoreCounters _counters;
     private readonly MixLinkSettings _settings;
     private readonly Dictionary<NodeAddress, int> _byAddress;
-    private readonly Peer[] _peers;
+    private readonly EgressPeer[] _peers;
     private int _queued;
     private int _active;
 
@@ -38,11 +37,11 @@ internal sealed class MixEgress : IDisposable
         _settings = settings;
         _counters = counters;
         _byAddress = new Dictionary<NodeAddress, int>(known.Count);
-        var peers = new List<Peer>(known.Count);
+        var peers = new List<EgressPeer>(known.Count);
         foreach (NodeAddress address in known)
         {
             if (_byAddress.TryAdd(address, peers.Count))
-                peers.Add(new Peer { Address = EndpointAddress.From(address.ToIPEndPoint()) });
+                peers.Add(new EgressPeer { Address = EndpointAddress.From(address.ToIPEndPoint()) });
         }
 
         _peers = [.. peers];
@@ -65,7 +64,7 @@ internal sealed class MixEgress : IDisposable
             return;
         }
 
-        ref Peer peer = ref _peers[index];
+        ref EgressPeer peer = ref _peers[index];
         if (peer.QueuedPackets >= _settings.EgressQueuePackets)
         {
             _counters.Increment(Counter.MixLink_EgressQueueFull);
@@ -81,9 +80,9 @@ internal sealed class MixEgress : IDisposable
         header.ContentOffset -= frame.Bytes;
         header.ContentBytes += frame.Bytes;
         header.Created = now;
-        header.Next = default;
         frame.Write(_slots.Slot(slot)[header.ContentOffset..]);
-        Append(ref peer, slot);
+        peer.Append(_slots, slot);
+        _queued++;
         peer.LastUsed = now;
         if (!peer.Touched)
         {
@@ -97,12 +96,12 @@ internal sealed class MixEgress : IDisposable
     {
         for (int i = 0; i < _peers.Length; i++)
         {
-            ref Peer peer = ref _peers[i];
+            ref EgressPeer peer = ref _peers[i];
             if (!peer.Touched)
                 continue;
             peer.Touched = false;
-            if (peer.State == PeerState.Connected)
-                BeginSend(i, ref peer);
+            if (peer.State == EgressState.Connected)
+                BeginSend(i, ref peer, now);
             else
                 Touch(i, now);
         }
@@ -112,30 +111,28 @@ internal sealed class MixEgress : IDisposable
     {
         if (!TryCurrent(completion, out int index))
             return;
-        ref Peer peer = ref _peers[index];
-        if (peer.State != PeerState.Connecting)
+        ref EgressPeer peer = ref _peers[index];
+        if (peer.State != EgressState.Connecting)
             return;
         if (completion.Result < 0)
         {
-            Fail(index, ref peer, now);
+            _counters.Increment(Counter.MixLink_EgressConnectFailures);
+            BackOff(ref peer, now);
+            BeginClose(index, ref peer);
             return;
         }
 
-        peer.State = PeerState.Connected;
-        peer.Failures = 0;
-        peer.LastUsed = now;
-        _ring.PrepareReceive(
-            peer.Direct, MixIngress.BufferGroup, 1, bundle: false,
-            CompletionKind.Pack(CompletionKind.EgressReceive, peer.Generation, index));
-        peer.Receiving = true;
-        BeginSend(index, ref peer);
+        peer.State = EgressState.Connected;
+        peer.ConnectedAt = peer.LastUsed = now;
+        Watch(index, ref peer);
+        BeginSend(index, ref peer, now);
     }
 
     public void OnSend(in Completion completion, long now)
     {
         if (!TryCurrent(completion, out int index))
             return;
-        ref Peer peer = ref _peers[index];
+        ref EgressPeer peer = ref _peers[index];
         peer.Sending = false;
         GatherList list = peer.Gather!;
         if (completion.Result > 0)
@@ -152,18 +149,18 @@ internal sealed class MixEgress : IDisposable
             {
                 _counters.Add(Counter.MixLink_BytesSent, completion.Result);
                 list.Skip(completion.Result);
-                if (peer.State == PeerState.Connected)
+                if (peer.State == EgressState.Connected)
                 {
-                    Submit(index, ref peer);
+                    Submit(index, ref peer, now);
                     return;
                 }
             }
         }
 
-        if (peer.State == PeerState.Connected && completion.Result > 0)
-            BeginSend(index, ref peer);
-        else if (peer.State == PeerState.Connected)
-            Fail(index, ref peer, now);
+        if (peer.State == EgressState.Connected && completion.Result > 0)
+            BeginSend(index, ref peer, now);
+        else if (peer.State == EgressState.Connected)
+            Lose(index, ref peer, now);
         else
             FinishClose(index, ref peer);
     }
@@ -173,25 +170,26 @@ internal sealed class MixEgress : IDisposable
     {
         if (!TryCurrent(completion, out int index))
             return;
-        ref Peer peer = ref _peers[index];
+        ref EgressPeer peer = ref _peers[index];
         peer.Receiving = false;
-        if (peer.State != PeerState.Connected)
+        if (peer.State != EgressState.Connected)
         {
             FinishClose(index, ref peer);
             return;
         }
 
-        peer.RetryAt = now;
-        BeginClose(index, ref peer);
+        // The buffers are short, which says nothing about the peer: the next tick watches it again.
+        if (completion.Result != -Errno.ENOBUFS)
+            Lose(index, ref peer, now);
     }
 
     public void OnClosed(in Completion completion, long now)
     {
         if (!TryCurrent(completion, out int index))
             return;
-        ref Peer peer = ref _peers[index];
+        ref EgressPeer peer = ref _peers[index];
         peer.Generation++;
-        peer.State = PeerState.Idle;
+        peer.State = EgressState.Idle;
         _active--;
         if (peer.QueuedPackets > 0)
             Touch(index, now);
@@ -199,28 +197,43 @@ internal sealed class MixEgress : IDisposable
 
     public void Tick(long now)
     {
-        long expired = now - (long)_settings.EgressExpiry.TotalMilliseconds;
+        long expiry = (long)_settings.EgressExpiry.TotalMilliseconds;
         for (int i = 0; i < _peers.Length; i++)
         {
-            ref Peer peer = ref _peers[i];
-            while (!peer.Head.IsNone && _slots.Header(peer.Head).Created < expired)
+            ref EgressPeer peer = ref _peers[i];
+            while (!peer.Head.IsNone && now - _slots.Header(peer.Head).Created > expiry)
             {
                 _counters.Increment(Counter.MixLink_EgressExpired);
-                _slots.Free(TakeHead(ref peer));
+                _slots.Free(peer.TakeHead(_slots));
+                _queued--;
             }
 
-            if (peer.State == PeerState.Idle && peer.QueuedPackets > 0)
+            if (peer.State == EgressState.Idle && peer.QueuedPackets > 0)
                 Touch(i, now);
-            else if (peer.State == PeerState.Connected && !peer.Sending && peer.QueuedPackets == 0
-                && now - peer.LastUsed > (long)_settings.EgressIdle.TotalMilliseconds)
-                BeginClose(i, ref peer);
+            else if (peer.State == EgressState.Connected)
+                TickConnected(i, ref peer, expiry, now);
         }
     }
 
     public void Dispose()
     {
-        foreach (ref Peer peer in _peers.AsSpan())
+        foreach (ref EgressPeer peer in _peers.AsSpan())
             peer.Gather?.Dispose();
+    }
+
+    private void TickConnected(int index, ref EgressPeer peer, long expiry, long now)
+    {
+        if (!peer.Receiving)
+            Watch(index, ref peer);
+        if (peer.Sending)
+        {
+            if (now - peer.SendStarted > expiry)
+                Lose(index, ref peer, now);
+        }
+        else if (peer.QueuedPackets == 0 && now - peer.LastUsed > (long)_settings.EgressIdle.TotalMilliseconds)
+        {
+            BeginClose(index, ref peer);
+        }
     }
 
     private bool TryCurrent(in Completion completion, out int index)
@@ -231,8 +244,8 @@ internal sealed class MixEgress : IDisposable
 
     private void Touch(int index, long now)
     {
-        ref Peer peer = ref _peers[index];
-        if (peer.State != PeerState.Idle || now < peer.RetryAt)
+        ref EgressPeer peer = ref _peers[index];
+        if (peer.State != EgressState.Idle || now < peer.RetryAt)
             return;
         int error = SocketDescriptor.TryCreateTcp(peer.Address.IsIPv6, out SocketDescriptor? socket);
         int direct = error == 0 ? _ring.Install(socket!.Fd) : -error;
@@ -245,8 +258,8 @@ internal sealed class MixEgress : IDisposable
         }
 
         peer.Direct = direct;
-        peer.State = PeerState.Connecting;
-        peer.Gather ??= new GatherList(BatchPackets);
+        peer.State = EgressState.Connecting;
+        peer.Gather ??= new GatherList(EgressPeer.BatchPackets);
         _active++;
         _counters.Increment(Counter.MixLink_EgressConnects);
         _ring.PrepareConnect(
@@ -256,42 +269,50 @@ internal sealed class MixEgress : IDisposable
             _settings.ConnectTimeout, CompletionKind.Pack(CompletionKind.Ignored, 0, LinkedTimeoutIndex));
     }
 
-    private void BeginSend(int index, ref Peer peer)
+    /// <summary>A next hop never writes: this receive ends when the connection does.</summary>
+    private void Watch(int index, ref EgressPeer peer)
+    {
+        peer.Receiving = true;
+        _ring.PrepareReceive(
+            peer.Direct, MixIngress.BufferGroup, 1, bundle: false,
+            CompletionKind.Pack(CompletionKind.EgressReceive, peer.Generation, index));
+    }
+
+    private void BeginSend(int index, ref EgressPeer peer, long now)
     {
         if (peer.Sending || peer.QueuedPackets == 0)
             return;
-        GatherList list = peer.Gather!;
-        list.Clear();
-        while (!peer.Head.IsNone && peer.InFlight < BatchPackets)
-        {
-            SlotHandle slot = peer.Head;
-            ref SlotHeader header = ref _slots.Header(slot);
-            if (!list.TryAdd(_slots.Region, _slots.OffsetOf(slot) + header.ContentOffset, header.ContentBytes))
-                break;
-            TakeHead(ref peer);
-            _queued++;
-            peer.Batch[peer.InFlight++] = slot;
-        }
-
-        Submit(index, ref peer);
+        peer.TakeBatch(_slots);
+        Submit(index, ref peer, now);
     }
 
-    private void Submit(int index, ref Peer peer)
+    private void Submit(int index, ref EgressPeer peer, long now)
     {
         peer.Sending = true;
+        peer.SendStarted = now;
         _ring.PrepareSendVectored(
             peer.Direct, peer.Gather!, waitAll: true,
             CompletionKind.Pack(CompletionKind.EgressSend, peer.Generation, index));
     }
 
-    private void Fail(int index, ref Peer peer, long now)
+    /// <summary>An established connection broke. One that had stood for a while is made again at once.</summary>
+    private void Lose(int index, ref EgressPeer peer, long now)
     {
-        _counters.Increment(Counter.MixLink_EgressConnectFailures);
-        BackOff(ref peer, now);
+        _counters.Increment(Counter.MixLink_EgressConnectionsLost);
+        if (now - peer.ConnectedAt < (long)_settings.InitialBackoff.TotalMilliseconds)
+        {
+            BackOff(ref peer, now);
+        }
+        else
+        {
+            peer.Failures = 0;
+            peer.RetryAt = now;
+        }
+
         BeginClose(index, ref peer);
     }
 
-    private void BackOff(ref Peer peer, long now)
+    private void BackOff(ref EgressPeer peer, long now)
     {
         double initial = _settings.InitialBackoff.TotalMilliseconds;
         double wait = Math.Min(initial * Math.Pow(2, Math.Min(peer.Failures, 20)), _settings.MaximumBackoff.TotalMilliseconds);
@@ -299,9 +320,9 @@ internal sealed class MixEgress : IDisposable
         peer.RetryAt = now + (long)wait;
     }
 
-    private void BeginClose(int index, ref Peer peer)
+    private void BeginClose(int index, ref EgressPeer peer)
     {
-        peer.State = PeerState.Closing;
+        peer.State = EgressState.Closing;
         if (peer.Receiving || peer.Sending)
         {
             _ring.PrepareCancelDescriptor(peer.Direct, CompletionKind.Pack(CompletionKind.Ignored, 0, 0));
@@ -311,97 +332,21 @@ internal sealed class MixEgress : IDisposable
         FinishClose(index, ref peer);
     }
 
-    private void FinishClose(int index, ref Peer peer)
+    private void FinishClose(int index, ref EgressPeer peer)
     {
-        if (peer.State != PeerState.Closing || peer.Receiving || peer.Sending)
+        if (peer.State != EgressState.Closing || peer.Receiving || peer.Sending)
             return;
-        peer.State = PeerState.Closed;
-        // The order of a peer's packets is kept: what was under way goes back to the front.
-        while (peer.InFlight > 0)
-        {
-            SlotHandle slot = peer.Batch[--peer.InFlight];
-            _queued--;
-            Prepend(ref peer, slot);
-        }
-
+        peer.State = EgressState.Closed;
+        peer.ReturnBatch(_slots);
         _ring.PrepareClose(
             peer.Direct, CompletionKind.Pack(CompletionKind.EgressClosed, peer.Generation, index));
     }
 
-    private void FreeInFlight(ref Peer peer)
+    private void FreeInFlight(ref EgressPeer peer)
     {
         for (int i = 0; i < peer.InFlight; i++)
             _slots.Free(peer.Batch[i]);
         _queued -= peer.InFlight;
         peer.InFlight = 0;
-    }
-
-    private void Append(ref Peer peer, SlotHandle slot)
-    {
-        if (peer.Head.IsNone)
-            peer.Head = slot;
-        else
-            _slots.Header(peer.Tail).Next = slot;
-        peer.Tail = slot;
-        peer.QueuedPackets++;
-        _queued++;
-    }
-
-    private void Prepend(ref Peer peer, SlotHandle slot)
-    {
-        _slots.Header(slot).Next = peer.Head;
-        if (peer.Head.IsNone)
-            peer.Tail = slot;
-        peer.Head = slot;
-        peer.QueuedPackets++;
-        _queued++;
-    }
-
-    private SlotHandle TakeHead(ref Peer peer)
-    {
-        SlotHandle slot = peer.Head;
-        peer.Head = _slots.Header(slot).Next;
-        if (peer.Head.IsNone)
-            peer.Tail = default;
-        peer.QueuedPackets--;
-        _queued--;
-        return slot;
-    }
-
-    private enum PeerState : byte
-    {
-        Idle,
-        Connecting,
-        Connected,
-        Closing,
-        Closed,
-    }
-
-    [System.Runtime.CompilerServices.InlineArray(BatchPackets)]
-    private struct SlotBatch
-    {
-        private SlotHandle _first;
-    }
-
-    private struct Peer
-    {
-        public EndpointAddress Address;
-        public PeerState State;
-        public bool Sending;
-        public bool Receiving;
-
-        /// <summary>Got packets since the last flush.</summary>
-        public bool Touched;
-        public int Direct;
-        public uint Generation;
-        public int Failures;
-        public long RetryAt;
-        public long LastUsed;
-        public SlotHandle Head;
-        public SlotHandle Tail;
-        public int QueuedPackets;
-        public int InFlight;
-        public SlotBatch Batch;
-        public GatherList? Gather;
     }
 }

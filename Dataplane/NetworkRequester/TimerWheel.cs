@@ -5,7 +5,7 @@ namespace FastExit.NetworkRequester;
 /// <summary>
 /// One timer per connection index: 8,192 buckets of 16 ms, a bit per bucket that holds something. Setting and clearing touch a few
 /// words; nothing is done for a timer that moves later, because whoever fires asks for the true deadline and sets it again.
-/// Deadlines beyond the 131 s horizon fire there and are set again as well.
+/// Deadlines beyond the 131 s horizon are looked at there and set again.
 /// </summary>
 internal sealed class TimerWheel
 {
@@ -87,6 +87,14 @@ internal sealed class TimerWheel
             index = _heads[(int)(_bucket & (Buckets - 1))];
             if (index != None)
             {
+                long deadline = _entries[index].Deadline;
+                if (deadline > nowMilliseconds)
+                {
+                    // It lay beyond the horizon.
+                    Set(index, deadline);
+                    continue;
+                }
+
                 Clear(index);
                 return true;
             }

@@ -76,7 +76,12 @@ public sealed unsafe class PinnedRegion : IDisposable
         long baseBytes = RoundUp(bytes, Environment.SystemPageSize);
         byte* plain = Map(baseBytes, 0);
         if (plain == null)
-            throw new NativeException($"mapping {bytes} bytes of memory", errno, ResourceMend.For(errno));
+        {
+            // Composing the message first may overwrite errno.
+            int error = errno;
+            throw new NativeException($"mapping {bytes} bytes of memory", error, ResourceMend.For(error));
+        }
+
         return Finish(plain, bytes, baseBytes, PageBacking.Base);
     }
 

@@ -42,9 +42,13 @@ public sealed unsafe class SocketDescriptor : IDisposable
                 created.SetOption(IPPROTO_IPV6, IPV6_V6ONLY, 0);
             created.Bind(address);
             if (listen(created.fd, backlog) < 0)
-                throw new NativeException($"listening on {address}", errno, BindMend(errno, address));
+                throw BindFailure("listening on", errno, address);
             if (fcntl(created.fd, F_SETFL, fcntl(created.fd, F_GETFL) | O_NONBLOCK) < 0)
-                throw new NativeException($"making the listener on {address} non-blocking", errno, null);
+            {
+                error = errno;
+                throw new NativeException($"making the listener on {address} non-blocking", error, null);
+            }
+
             bound = created.LocalAddress();
             return created;
         }
@@ -99,14 +103,21 @@ public sealed unsafe class SocketDescriptor : IDisposable
         byte* buffer = stackalloc byte[EndpointAddress.MaximumSocketAddressBytes];
         int length = address.WriteSocketAddress(new Span<byte>(buffer, EndpointAddress.MaximumSocketAddressBytes));
         if (bind(fd, (sockaddr*)buffer, length) < 0)
-            throw new NativeException($"binding {address}", errno, BindMend(errno, address));
+            throw BindFailure("binding", errno, address);
     }
 
     private void SetOption(int level, int option, int value)
     {
         if (setsockopt(fd, level, option, &value, sizeof(int)) < 0)
-            throw new NativeException($"setting socket option {level}/{option}", errno, null);
+        {
+            int error = errno;
+            throw new NativeException($"setting socket option {level}/{option}", error, null);
+        }
     }
+
+    // Called with errno as it stands: composing a message first may overwrite it.
+    private static NativeException BindFailure(string what, int error, EndpointAddress address) =>
+        new($"{what} {address}", error, BindMend(error, address));
 
     private static string? BindMend(int error, EndpointAddress address) => error switch
     {

@@ -139,7 +139,7 @@ public class ClientEngineTests
         using var net = new InProcessMixnet();
         using ClientEngine client = net.Client(net.Settings with
         {
-            ServiceSilence = TimeSpan.FromSeconds(2),
+            ProbeWait = TimeSpan.FromSeconds(2),
             ProbeAfter = TimeSpan.FromSeconds(1),
         });
         ProxyConnection connection = client.Open("echo:1");

@@ -1,0 +1,404 @@
+using System.Net;
+using FastExit.Configuration;
+using FastExit.Cores;
+using FastExit.Crypto.EndToEnd;
+using FastExit.Delivery;
+using FastExit.NetworkRequester;
+using FastExit.NetworkRequester.Protocol;
+using Xunit;
+
+namespace FastExit.Tests.NetworkRequester;
+
+/// <summary>Connects: success, every failure, and what each kind of client hears of it (network-requester.md §4.10, §7.4).</summary>
+public sealed class NrShardConnectTests
+{
+    public enum ClientKind
+    {
+        LegacyExposed,
+        LegacyAnonymous,
+        Anonymous,
+        ExposedQuiet,
+        ExposedEmptyFirst,
+        ExposedDataFirst,
+        ExposedClosedEarly,
+    }
+
+    [Theory]
+    [InlineData(ClientKind.LegacyExposed)]
+    [InlineData(ClientKind.LegacyAnonymous)]
+    [InlineData(ClientKind.Anonymous)]
+    [InlineData(ClientKind.ExposedQuiet)]
+    public void AnEstablishedConnectionSaysSoAtOnce(ClientKind kind)
+    {
+        using var server = new LoopbackServer(s => LoopbackServer.ReadToEnd(s));
+        using var world = new ShardWorld();
+        TestClient client = Client(world, kind);
+        client.Connect(server.Address);
+        world.Until(() => client.IsOpen, "open");
+        TestClient.Said first = Assert.Single(client.Responses());
+        Assert.Equal((ResponseKind.NetworkData, 0ul, false, 0), (first.Kind, first.Sequence, first.Closed, first.Bytes.Length));
+        Assert.Equal(1, world.Shard.Connections);
+    }
+
+    [Theory]
+    [InlineData(ClientKind.LegacyExposed, "closed error")]
+    [InlineData(ClientKind.LegacyAnonymous, "closed error")]
+    [InlineData(ClientKind.Anonymous, "closed error")]
+    [InlineData(ClientKind.ExposedEmptyFirst, "closed error")]
+    [InlineData(ClientKind.ExposedQuiet, "closed")]
+    [InlineData(ClientKind.ExposedDataFirst, "closed")]
+    [InlineData(ClientKind.ExposedClosedEarly, "closed")]
+    public void RefusedConnects(ClientKind kind, string expected)
+    {
+        using var world = new ShardWorld();
+        TestClient client = Client(world, kind);
+        client.Connect(LoopbackServer.Nobody());
+        world.Until(() => client.Responses().Count > 0, "failure");
+        AssertFailure(client, ConnectFailure.Refused, expected);
+        Assert.Equal(1, world.Read(Counter.NetworkRequester_ConnectRefused));
+        Assert.Equal(0, world.Shard.Connections);
+    }
+
+    [Theory]
+    [InlineData(ClientKind.LegacyExposed, "closed error")]
+    [InlineData(ClientKind.Anonymous, "closed error")]
+    [InlineData(ClientKind.ExposedEmptyFirst, "closed error")]
+    [InlineData(ClientKind.ExposedQuiet, "error")]
+    [InlineData(ClientKind.ExposedDataFirst, "error")]
+    [InlineData(ClientKind.ExposedClosedEarly, "closed")]
+    public void VerdictsAgainst(ClientKind kind, string expected)
+    {
+        using var world = new ShardWorld();
+        (GateOutcome Outcome, ConnectFailure Failure, Counter Counter)[] cases =
+        [
+            (GateOutcome.DeniedByPolicy, ConnectFailure.Denied, Counter.NetworkRequester_DeniedByPolicy),
+            (GateOutcome.DeniedByGuard, ConnectFailure.Denied, Counter.NetworkRequester_DeniedByGuard),
+            (GateOutcome.NameNotFound, ConnectFailure.NotFound, Counter.NetworkRequester_NameNotFound),
+            (GateOutcome.ResolverFailed, ConnectFailure.Resolver, Counter.NetworkRequester_ResolverFailed),
+            (GateOutcome.Malformed, ConnectFailure.Malformed, Counter.NetworkRequester_MalformedAddress),
+            (GateOutcome.Allowed, ConnectFailure.NotFound, Counter.NetworkRequester_NameNotFound),
+        ];
+        ulong id = 100;
+        foreach ((GateOutcome outcome, ConnectFailure failure, Counter counter) in cases)
+        {
+            long before = world.Read(counter);
+            world.Gate.Tell("example.com:25", TestGate.Verdict(outcome));
+            TestClient client = Client(world, kind, id++);
+            client.Connect("example.com:25");
+            world.Until(() => client.Responses().Count > 0, "failure");
+            AssertFailure(client, failure, expected);
+            Assert.Equal(before + 1, world.Read(counter));
+        }
+    }
+
+    [Theory]
+    [InlineData("example.com")]
+    [InlineData("example.com:0")]
+    [InlineData("example.com:65536")]
+    [InlineData(":80")]
+    [InlineData("")]
+    public void MalformedAddressesNeverReachTheGate(string hostPort)
+    {
+        using var world = new ShardWorld();
+        TestClient client = world.Anonymous(1);
+        client.Connect(hostPort);
+        AssertFailure(client, ConnectFailure.Malformed, "closed error");
+        Assert.Equal(0, world.Gate.Asked);
+    }
+
+    [Fact]
+    public void AnUnreachableDestination()
+    {
+        using var world = new ShardWorld();
+        TestClient client = world.Anonymous(1);
+        client.Connect(new IPEndPoint(IPAddress.Broadcast, 80));
+        world.Until(() => client.Responses().Count > 0, "failure");
+        AssertFailure(client, ConnectFailure.Unreachable, "closed error");
+        Assert.Equal(1, world.Read(Counter.NetworkRequester_ConnectUnreachable));
+    }
+
+    [Fact]
+    public void ADestinationThatDoesNotAnswer()
+    {
+        using var silent = new SilentServer();
+        using var world = new ShardWorld();
+        TestClient client = world.Anonymous(1);
+        client.Connect(silent.Address);
+        world.For(50);
+        world.Pass(TimeSpan.FromSeconds(9));
+        Assert.Empty(client.Responses());
+        world.Pass(TimeSpan.FromSeconds(1.1));
+        AssertFailure(client, ConnectFailure.Timeout, "closed error");
+        Assert.Equal(1, world.Read(Counter.NetworkRequester_ConnectTimeouts));
+    }
+
+    [Fact]
+    public void AGateThatDoesNotAnswer()
+    {
+        using var world = new ShardWorld();
+        world.Gate.Silent = true;
+        TestClient client = world.Anonymous(1);
+        client.Connect("example.com:80");
+        world.Pass(TimeSpan.FromSeconds(5.1));
+        AssertFailure(client, ConnectFailure.Resolver, "closed error");
+
+        // Its late answer opens nothing.
+        world.Gate.Tell("example.com:80", TestGate.Verdict(GateOutcome.Allowed, LoopbackServer.Nobody()));
+        world.Gate.Silent = false;
+        world.For(30);
+        Assert.Equal(2, client.Responses().Count);
+    }
+
+    [Fact]
+    public void AFullGateIsALimit()
+    {
+        using var world = new ShardWorld();
+        world.Gate.Full = true;
+        TestClient client = world.Anonymous(1);
+        client.Connect("example.com:80");
+        AssertFailure(client, ConnectFailure.Limit, "closed error");
+        Assert.Equal(1, world.Read(Counter.NetworkRequester_ResolveQueueFull));
+    }
+
+    [Fact]
+    public void TheSecondAddressIsTriedWhileTheFirstIsSilent()
+    {
+        using var silent = new SilentServer();
+        using var server = new LoopbackServer(LoopbackServer.Echo);
+        using var world = new ShardWorld();
+        world.Gate.Tell("two:80", TestGate.Verdict(GateOutcome.Allowed, silent.Address, server.Address));
+        TestClient client = world.Anonymous(1);
+        client.Connect("two:80");
+        world.For(100);
+        Assert.Equal(0, server.Accepted);
+        long start = Environment.TickCount64;
+        world.Until(() => client.IsOpen, "open");
+        Assert.InRange(Environment.TickCount64 - start, 50, 3000);
+        client.Send("hello"u8);
+        world.Until(() => client.Received.Length == 5, "echo");
+    }
+
+    [Fact]
+    public void AFailedAddressHandsOverAtOnce()
+    {
+        using var server = new LoopbackServer(LoopbackServer.Echo);
+        using var world = new ShardWorld(new NetworkRequesterSettings { ConnectStagger = TimeSpan.FromHours(1) });
+        world.Gate.Tell(
+            "three:80",
+            TestGate.Verdict(GateOutcome.Allowed, LoopbackServer.Nobody(), new IPEndPoint(IPAddress.Broadcast, 80), server.Address));
+        TestClient client = world.Anonymous(1);
+        client.Connect("three:80");
+        world.Until(() => client.IsOpen, "open");
+    }
+
+    [Fact]
+    public void TheMostTellingFailureIsReported()
+    {
+        using var world = new ShardWorld();
+        world.Gate.Tell(
+            "two:80", TestGate.Verdict(GateOutcome.Allowed, LoopbackServer.Nobody(), new IPEndPoint(IPAddress.Broadcast, 80)));
+        TestClient client = world.Anonymous(1);
+        client.Connect("two:80");
+        world.Until(() => client.Responses().Count > 0, "failure");
+        AssertFailure(client, ConnectFailure.Refused, "closed error");
+    }
+
+    [Fact]
+    public void DuplicateConnectsOpenNothing()
+    {
+        using var server = new LoopbackServer(LoopbackServer.Echo);
+        using var world = new ShardWorld();
+        TestClient client = world.Anonymous(1);
+        client.Connect(server.Address);
+        client.Connect(server.Address);
+        world.Until(() => client.IsOpen, "open");
+        client.Connect(server.Address);
+        client.Send("once"u8, closed: true);
+        world.Until(() => client.IsClosed, "closed");
+        client.Connect(server.Address);
+        world.For(50);
+        Assert.Equal(1, server.Accepted);
+        Assert.Equal(3, world.Read(Counter.NetworkRequester_DuplicateConnects));
+        Assert.Equal("once"u8.ToArray(), client.Received);
+
+        // The tombstone has an age.
+        world.Pass(TimeSpan.FromMinutes(11));
+        Assert.Equal(0, world.Shard.TombstoneCount);
+        client.Connect(server.Address);
+        world.Until(() => server.Accepted == 2, "second connection");
+        world.Replies.Messages.Clear();
+    }
+
+    [Fact]
+    public void OutOfDescriptorsIsALimit()
+    {
+        using var server = new LoopbackServer(LoopbackServer.Echo);
+        using var world = new ShardWorld(directDescriptors: 2);
+        TestClient[] clients = [world.Anonymous(1), world.Anonymous(2), world.Anonymous(3)];
+        clients[0].Connect(server.Address);
+        clients[1].Connect(server.Address);
+        world.Until(() => clients[0].IsOpen && clients[1].IsOpen, "two open");
+        clients[2].Connect(server.Address);
+        world.Until(() => clients[2].Responses().Count > 0, "failure");
+        AssertFailure(clients[2], ConnectFailure.Limit, "closed error");
+        Assert.Equal(1, world.Read(Counter.NetworkRequester_DescriptorsExhausted));
+        clients[0].Send([], closed: true);
+        world.Until(() => world.Shard.Records == 1, "one closed");
+        world.Pump();
+        TestClient next = world.Anonymous(4);
+        next.Connect(server.Address);
+        world.Until(() => next.IsOpen, "the slot is used again");
+    }
+
+    [Theory]
+    [InlineData(3, 100, 100)]
+    [InlineData(100, 3, 100)]
+    [InlineData(100, 100, 3)]
+    public void Limits(int perClient, int halfOpen, int all)
+    {
+        using var world = new ShardWorld(new NetworkRequesterSettings
+        {
+            MaximumConnectionsPerClient = perClient,
+            MaximumHalfOpen = halfOpen,
+            MaximumConnections = all,
+        });
+        world.Gate.Silent = true;
+        int peer = world.Replies.AddPeer(anonymous: true);
+        for (ulong id = 1; id <= 3; id++)
+            world.Anonymous(id, peer: peer).Connect("example.com:80");
+        TestClient refused = world.Anonymous(4, peer: peer);
+        refused.Connect("example.com:80");
+        AssertFailure(refused, ConnectFailure.Limit, "closed error");
+        Assert.Equal(3, world.Shard.Connections);
+        Assert.Equal(1, world.Read(Counter.NetworkRequester_LimitRefused));
+        TestClient other = world.Anonymous(5);
+        other.Connect("example.com:80");
+        Assert.Equal(perClient == 3 ? 0 : 2, other.Responses().Count);
+    }
+
+    [Fact]
+    public void ConnectsWithoutAWayBackAreDropped()
+    {
+        using var world = new ShardWorld();
+        TestClient client = world.Exposed(1);
+        client.Connect("example.com:80", returnAddress: []);
+        Assert.Equal(1, world.Read(Counter.NetworkRequester_NoReturnPath));
+
+        // V4 of network-requester.md §10.1.
+        Assert.True(Recipient.TryParse(
+            "CytBseW6yFXUMzz4SGAKdNLGR7q3sJLLYxyBGvutNEQV.4QXYyEVc5fUDjmmi8PrHN9tdUFV4PCvSJE1278cHyvoe@4sBbL1ngf1vtNqykydQKTFh26sQCw888GpUqvPvyNB4f",
+            out Recipient intact));
+        byte[] malformed = new byte[Recipient.Bytes];
+        intact.CopyTo(malformed);
+        malformed[0] = 255;
+        malformed[15] ^= 1;
+        malformed[31] ^= 1;
+        client.Connect("example.com:80", malformed);
+        Assert.Equal(1, world.Read(Counter.NetworkRequester_BadRequest));
+        world.Replies.RefuseRecipients = true;
+        client.Connect("example.com:80");
+        Assert.Equal(2, world.Read(Counter.NetworkRequester_NoReturnPath));
+        Assert.Equal(0, world.Gate.Asked);
+        Assert.Empty(world.Replies.Messages);
+
+        // A tagged client with a broken address is answered by SURB.
+        TestClient tagged = world.Anonymous(2);
+        tagged.Connect("example.com", malformed);
+        AssertFailure(tagged, ConnectFailure.Malformed, "closed error");
+    }
+
+    [Fact]
+    public void ControlRequestsAndQueries()
+    {
+        using var world = new ShardWorld();
+        int peer = world.Replies.AddPeer(anonymous: true);
+        byte[] request = new byte[8];
+        foreach (ControlKind kind in new[] { ControlKind.Health, ControlKind.BinaryInformation, ControlKind.SupportedVersions })
+        {
+            RequestWriter.TryWriteControl(request, kind, out int bytes);
+            TestClient.Deliver(world, request.AsSpan(0, bytes), peer);
+            Assert.Equal(ResponseStatus.Ok, Response.TryRead(world.Replies.Messages[^1].Message, out Response answer));
+            Assert.Equal((ResponseKind.Control, kind), (answer.Kind, answer.Control));
+            if (kind == ControlKind.BinaryInformation)
+            {
+                Assert.True(BinaryInformation.TryParse(answer.Text, out BinaryInformation information));
+                Assert.Equal("fastexit", information.BuildBinaryName);
+            }
+        }
+
+        world.Answers.Publish(new ServiceAnswers(true, "changed", string.Empty, []));
+        foreach (MessageForm form in Enum.GetValues<MessageForm>())
+        {
+            RequestWriter.TryWriteQuery(request, form, QueryKind.OpenProxy, out int bytes);
+            TestClient.Deliver(world, request.AsSpan(0, bytes), peer);
+            Assert.Equal(RequestHex("030103030001"), world.Replies.Messages[^1].Message);
+        }
+
+        TestClient.Deliver(world, RequestHex("0301030203"), peer);
+        Assert.Equal(ResponseStatus.Ok, Response.TryRead(world.Replies.Messages[^1].Message, out Response error));
+        Assert.Equal((ResponseKind.Query, QueryKind.Error), (error.Kind, error.Query));
+        TestClient.Deliver(world, RequestHex("030009"), peer);
+        Assert.Equal(ResponseStatus.Ok, Response.TryRead(world.Replies.Messages[^1].Message, out error));
+        Assert.Equal((ResponseKind.Control, ControlKind.Error), (error.Kind, error.Control));
+
+        // Without a tag there is no way back.
+        int answered = world.Replies.Messages.Count;
+        TestClient.Deliver(world, RequestHex("030000"), InboundMessage.NoPeer);
+        TestClient.Deliver(world, RequestHex("0301030200"), InboundMessage.NoPeer);
+        TestClient.Deliver(world, RequestHex("0301030203"), InboundMessage.NoPeer);
+        Assert.Equal(answered, world.Replies.Messages.Count);
+    }
+
+    [Fact]
+    public void BadMessagesCostNothingButACount()
+    {
+        using var world = new ShardWorld();
+        var random = new Random(7);
+        int peer = world.Replies.AddPeer(anonymous: true);
+        byte[] message = new byte[200];
+        for (int i = 0; i < 200_000; i++)
+        {
+            int length = random.Next(1, 60);
+            random.NextBytes(message.AsSpan(0, length));
+            message[0] = (byte)random.Next(5);
+            if (length > 3)
+                (message[1], message[2], message[3]) = ((byte)random.Next(3), (byte)random.Next(5), (byte)random.Next(4));
+            TestClient.Deliver(world, message.AsSpan(0, length), random.Next(2) == 0 ? peer : InboundMessage.NoPeer);
+            if (i % 4096 == 0)
+                world.Pump(0);
+            world.Replies.Messages.Clear();
+        }
+
+        Assert.True(world.Read(Counter.NetworkRequester_BadRequest) > 10_000);
+        Assert.InRange(world.Shard.Records, 0, 8192);
+    }
+
+    private static byte[] RequestHex(string hex) => Convert.FromHexString(hex);
+
+    private static TestClient Client(ShardWorld world, ClientKind kind, ulong id = 1)
+    {
+        TestClient client = kind switch
+        {
+            ClientKind.LegacyExposed => world.Exposed(id, MessageForm.Legacy),
+            ClientKind.LegacyAnonymous => world.Anonymous(id, MessageForm.Legacy),
+            ClientKind.Anonymous => world.Anonymous(id),
+            _ => world.Exposed(id),
+        };
+        if (kind == ClientKind.ExposedEmptyFirst)
+            client.Send([]);
+        if (kind is ClientKind.ExposedDataFirst or ClientKind.ExposedClosedEarly)
+            client.Send("GET / HTTP/1.1\r\n\r\n"u8);
+        if (kind == ClientKind.ExposedClosedEarly)
+            client.Send([], closed: true);
+        return client;
+    }
+
+    private static void AssertFailure(TestClient client, ConnectFailure failure, string expected)
+    {
+        string said = string.Join(' ', client.Responses().Select(r =>
+            r.Kind == ResponseKind.ConnectionError ? "error" : r.Closed && r.Sequence == 0 ? "closed" : "data"));
+        Assert.Equal(expected, said);
+        foreach (TestClient.Said error in client.Responses().Where(r => r.Kind == ResponseKind.ConnectionError))
+            Assert.Equal(failure, error.Failure);
+    }
+}
