@@ -178,6 +178,8 @@ internal sealed partial class ClientEngine : IDeliveryTarget, IDisposable
 
         // A closing message must arrive even when its connection is no longer ours to keep.
         var message = new OutgoingMessage(closed ? null : connection, isData);
+        if (!closed)
+            connection.Track(message);
         Enqueue(_data, message, surbs: 0, header[..headerBytes], payload, now);
     }
 
@@ -293,7 +295,7 @@ internal sealed partial class ClientEngine : IDeliveryTarget, IDisposable
     private static void Settle(OutgoingFragment fragment)
     {
         OutgoingMessage message = fragment.Message;
-        if (--message.FragmentsLeft == 0 && message.IsData)
-            message.Connection?.ReturnCredit();
+        if (--message.FragmentsLeft == 0)
+            message.Connection?.Settled(message);
     }
 }

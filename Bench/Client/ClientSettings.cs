@@ -15,7 +15,7 @@ internal sealed record ClientSettings
     /// <summary>Packets sent and not acknowledged, before data waits.</summary>
     public int MaximumInFlightPackets { get; init; } = 384;
 
-    /// <summary>Messages of one connection that are not acknowledged; the peer takes at most 1,000.</summary>
+    /// <summary>Messages of one connection from the oldest unacknowledged one to the newest; the peer takes at most 1,000.</summary>
     public int ConnectionWindow { get; init; } = 512;
 
     /// <summary>The same before the service has answered the request to connect: more than it stores ahead of it would be lost.</summary>
@@ -70,7 +70,10 @@ internal sealed record ClientSettings
     /// <summary>Received and unread bytes of one connection at which no more SURBs are handed out.</summary>
     public long UnreadBytes { get; init; } = 4 << 20;
 
-    public long ReorderBytes { get; init; } = 4 << 20;
+    public long ReorderBytes { get; init; } = 8 << 20;
+
+    /// <summary>Messages ahead of a lost one that are kept, in bytes bounded by <see cref="ReorderBytes"/>.</summary>
+    public int ReorderMessages { get; init; } = 8192;
 
     public long AssemblyBytes { get; init; } = 16 << 20;
 }

@@ -24,8 +24,7 @@ internal sealed record ConnectOutcome(bool Connected, ConnectFailure Failure, st
     {
         (true, _) => SocksOutcome.Granted,
         (_, ConnectFailure.Refused) => SocksOutcome.ConnectionRefused,
-        (_, ConnectFailure.Unreachable) when Reason.Contains("network is unreachable", StringComparison.OrdinalIgnoreCase) =>
-            SocksOutcome.NetworkUnreachable,
+        (_, ConnectFailure.NetworkUnreachable) => SocksOutcome.NetworkUnreachable,
         (_, ConnectFailure.Unreachable or ConnectFailure.NotFound or ConnectFailure.Resolver) => SocksOutcome.HostUnreachable,
         (_, ConnectFailure.Denied) => SocksOutcome.NotAllowed,
         (_, ConnectFailure.Timeout) => SocksOutcome.TimeToLiveExpired,

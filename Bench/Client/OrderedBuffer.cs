@@ -12,12 +12,15 @@ internal enum OrderedWrite : byte
 }
 
 /// <summary>
-/// Puts one direction's messages into order by sequence number (network-requester.md §3): the window is 1,000 messages, and the bytes
-/// that wait for a gap to close are bounded. Hands out buffers in order; the closing flag is reported with the message that carries it.
+/// Puts one direction's messages into order by sequence number (network-requester.md §3); what waits for a gap to close is bounded in
+/// messages and bytes. Hands out buffers in order; the closing flag is reported with the message that carries it.
 /// </summary>
-internal sealed class OrderedBuffer(long maximumWaitingBytes)
+/// <param name="maximumWaitingBytes">Bytes behind a gap.</param>
+/// <param name="window">How far ahead of the gap a message may be: nobody may send further than 1,000, but services do.</param>
+internal sealed class OrderedBuffer(long maximumWaitingBytes, int window)
 {
-    public const int Window = 1000;
+    /// <summary>What every peer accepts, and so what nobody may exceed.</summary>
+    public const int SendWindow = 1000;
 
     private readonly Dictionary<ulong, ArraySegment<byte>> _waiting = [];
     private ulong _closing = ulong.MaxValue;
@@ -34,7 +37,7 @@ internal sealed class OrderedBuffer(long maximumWaitingBytes)
     {
         if (Finished || sequence < Next || sequence > _closing || _waiting.ContainsKey(sequence))
             return OrderedWrite.Duplicate;
-        if (sequence - Next > Window)
+        if (sequence - Next > (ulong)window)
             return OrderedWrite.Overflow;
         if (sequence != Next && WaitingBytes + payload.Count > maximumWaitingBytes)
             return OrderedWrite.Overflow;

@@ -37,6 +37,9 @@ internal sealed class OutgoingMessage(ProxyConnection? connection, bool isData)
 
     public int FragmentsLeft { get; set; }
 
+    /// <summary>Every fragment is acknowledged or abandoned.</summary>
+    public bool IsSettled { get; set; }
+
     /// <summary>Its connection has failed: not worth another sending.</summary>
     public bool Cancelled => Connection is { Failed: true };
 }

@@ -16,6 +16,7 @@ internal sealed class ProxyConnection
     private readonly CancellationTokenSource _ended = new();
     private readonly TaskCompletionSource<ConnectOutcome> _opened = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly int _windowAfterConnect;
+    private readonly Queue<OutgoingMessage> _inFlight = new();
     private int _heldCredit;
     private long _unread;
 
@@ -27,7 +28,7 @@ internal sealed class ProxyConnection
         int early = Math.Min(settings.EarlyWindow, settings.ConnectionWindow);
         _window = new SemaphoreSlim(early);
         _windowAfterConnect = settings.ConnectionWindow - early;
-        Ordered = new OrderedBuffer(settings.ReorderBytes);
+        Ordered = new OrderedBuffer(settings.ReorderBytes, settings.ReorderMessages);
     }
 
     public ulong Id { get; }
@@ -42,6 +43,9 @@ internal sealed class ProxyConnection
     /// Report what was taken with <see cref="Consumed"/>.
     /// </summary>
     public PipeReader Input => _received.Reader;
+
+    /// <summary>Why an open connection failed; null while it has not.</summary>
+    public string? FailureReason { get; private set; }
 
     internal bool Failed { get; private set; }
 
@@ -147,22 +151,46 @@ internal sealed class ProxyConnection
         if (Failed)
             return;
         Failed = true;
+        FailureReason = outcome.Reason;
         _opened.TrySetResult(outcome);
         if (!RemoteClosed)
             _received.Writer.Complete(new IOException(outcome.Reason));
         _ended.Cancel();
     }
 
+    /// <summary>A message of the stream, in the order of its sequence number.</summary>
+    internal void Track(OutgoingMessage message) => _inFlight.Enqueue(message);
+
     /// <summary>
-    /// A data message is done with. Before the service has connected, its ack only means that it lies in the service's small store for
-    /// early data, so the window stays shut.
+    /// A message of the stream is done with. The window opens only at its old end: behind one lost message, however many later ones are
+    /// acknowledged, the receiver keeps a limited number.
     /// </summary>
+    internal void Settled(OutgoingMessage message)
+    {
+        message.IsSettled = true;
+        if (message.IsData)
+            _engine.MessageBudget.Release();
+        while (_inFlight.TryPeek(out OutgoingMessage? oldest) && oldest.IsSettled)
+        {
+            _inFlight.Dequeue();
+            if (oldest.IsData)
+                OpenWindow();
+        }
+    }
+
+    /// <summary>A message that was never sent.</summary>
     internal void ReturnCredit()
+    {
+        OpenWindow();
+        _engine.MessageBudget.Release();
+    }
+
+    // Before the service has connected, an ack only means that the message lies in its small store for early data: the window stays shut.
+    private void OpenWindow()
     {
         if (Connected)
             _window.Release();
         else
             _heldCredit++;
-        _engine.MessageBudget.Release();
     }
 }

@@ -163,6 +163,9 @@ internal sealed class SocksServer : IDisposable
         Task first = await Task.WhenAny(up, down).ConfigureAwait(false);
         if (first.IsFaulted)
         {
+            if (connection is { FailureReason: { } reason, Opened: { IsCompletedSuccessfully: true, Result.Connected: true } })
+                _log($"connection lost: {reason}");
+
             // No orderly end: the application must not take what it got for the whole.
             socket.LingerState = new LingerOption(true, 0);
             socket.Dispose();
@@ -173,11 +176,10 @@ internal sealed class SocksServer : IDisposable
         {
             await Task.WhenAll(up, down).ConfigureAwait(false);
         }
-        catch (IOException)
+        finally
         {
             if (_settings.Optimistic && connection.Opened is { IsCompletedSuccessfully: true, Result.Connected: false })
                 LogRefusal(connection.HostPort, connection.Opened.Result);
-            throw;
         }
     }
 

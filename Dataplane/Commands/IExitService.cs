@@ -21,6 +21,9 @@ internal interface IExitService : IAsyncDisposable
 
     /// <summary>Reads the policy again; the last good one stays in force. Null, or what is wrong with the new one.</summary>
     Task<string?> ReloadPolicyAsync();
+
+    /// <summary>Serves with these Sphinx keys from now on (a rotation); replay filters of keys that stay are kept.</summary>
+    Task UseKeysAsync(NodeKeys keys);
 }
 
 /// <summary>Starts a service; fails for reasons that the operator can mend.</summary>

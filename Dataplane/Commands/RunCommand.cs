@@ -10,8 +10,8 @@ using FastExit.Topology;
 namespace FastExit.Commands;
 
 /// <summary>
-/// `fastexit run`: serves until SIGTERM or SIGINT, then drains and ends with 0; a second such signal ends at once. SIGHUP reads the policy
-/// again. Standard output: addresses, then the line `ready`. Standard error: the log, which never names destinations, tags or clients.
+/// `fastexit run`: serves until SIGTERM or SIGINT, then drains and ends with 0; a second such signal ends at once. SIGHUP reads policy and
+/// Sphinx keys again. Standard output: addresses, then the line `ready`. Standard error: the log, which never names destinations, tags or clients.
 /// </summary>
 internal static class RunCommand
 {
@@ -65,7 +65,7 @@ internal static class RunCommand
         {
             await using var metrics = await StartMetricsAsync(settings.Metrics.Listen, service).ConfigureAwait(false);
             if (signals is not null)
-                signals.Reload = () => _ = ReloadAsync(service, Log);
+                signals.Reload = () => _ = ReloadAsync(service, settings.DataDirectory, Log);
             foreach (var address in service.Listening)
                 await output.WriteLineAsync($"listening for mix nodes on {address}").ConfigureAwait(false);
             if (metrics is not null)
@@ -110,17 +110,20 @@ internal static class RunCommand
         }
     }
 
-    private static async Task ReloadAsync(IExitService service, Action<string> log)
+    private static async Task ReloadAsync(IExitService service, string dataDirectory, Action<string> log)
     {
         try
         {
             var problem = await service.ReloadPolicyAsync().ConfigureAwait(false);
             log(problem is null ? "policy read again" : $"policy NOT changed, the last good one stays: {problem}");
+            using var keys = NodeKeys.Load(dataDirectory);
+            await service.UseKeysAsync(keys).ConfigureAwait(false);
+            log($"Sphinx keys read again: rotation {string.Join(", ", keys.SphinxKeys.Select(key => key.RotationId))}");
         }
         catch (Exception error)
         {
-            // Nobody awaits a reload, and the service goes on with the policy that it has.
-            log($"policy NOT changed, the last good one stays: {OperatorErrors.Line(error)}");
+            // Nobody awaits a reload, and the service goes on with what it has.
+            log($"not read again, what was in force stays: {OperatorErrors.Line(error)}");
         }
     }
 

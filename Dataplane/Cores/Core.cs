@@ -98,11 +98,23 @@ internal sealed class Core : IDisposable
         {
             if (_plan.Settings.Cores.Pin)
                 CpuAffinity.PinCurrentThread(_plan.Cpu);
-            using var ring = new IoRing(new IoRingOptions());
-            using var rooms = new Rooms(_plan, ring);
-            _ringFd = ring.Fd;
-            _started.TrySetResult();
-            Loop(ring, rooms);
+            var ring = new IoRing(new IoRingOptions());
+            Rooms? rooms = null;
+            try
+            {
+                rooms = new Rooms(_plan, ring);
+                _ringFd = ring.Fd;
+                _started.TrySetResult();
+                Loop(ring, rooms);
+            }
+            finally
+            {
+                // The ring first: it awaits what the kernel still does with the rooms' memory.
+                _ringFd = -1;
+                ring.Dispose();
+                rooms?.Dispose();
+            }
+
             _ended.TrySetResult();
         }
         catch (Exception e)
@@ -160,7 +172,7 @@ internal sealed class Core : IDisposable
         SphinxKeySet keys = _plan.Keys();
         if (ReferenceEquals(keys, _keysInUse))
             return;
-        rooms.Stage.Use(keys);
+        rooms.Use(keys);
         Volatile.Write(ref _keysInUse, keys);
         _counters.Increment(Counter.Sphinx_ReplayFilterRotations);
     }
@@ -190,6 +202,7 @@ internal sealed class Core : IDisposable
         private readonly MixIngress _ingress;
         private readonly MixEgress _egress;
         private readonly Clients _clients;
+        private readonly RouteBook _routes;
         private readonly ReplyStage _replies;
         private readonly NrShard _requester;
         private readonly Inbox _inbox;
@@ -205,8 +218,9 @@ internal sealed class Core : IDisposable
             _egress = new MixEgress(ring, slots, plan.NextHops, settings.MixLink, plan.Counters);
             Stage = new SphinxStage(slots, _egress, plan.Services, plan.Keys(), plan.Counters);
             _clients = new Clients(settings.Delivery, settings.Memory.HugePages, plan.Counters);
+            _routes = plan.Routes();
             _replies = new ReplyStage(
-                slots, _egress, plan.Routes(), _clients, plan.Service, settings.Delivery, plan.Counters);
+                slots, _egress, _routes, _clients, plan.Service, settings.Delivery, plan.Counters);
             _requester = new NrShard(
                 settings.NetworkRequester, plan.Memory, ring, _replies, plan.Gate, plan.Counters, plan.Answers,
                 Environment.TickCount64);
@@ -221,10 +235,16 @@ internal sealed class Core : IDisposable
 
         public bool HasWork => Stage.HasWork || _replies.HasWork;
 
-        public bool Drained => _requester.Drained && _replies.Pending == _replies.Parked && _egress.Queued == 0;
+        public bool Drained => _requester.Drained && _replies.IsSettled && _egress.Queued == 0;
 
         public void ArmSignal() => _ring.PrepareRead(
             _plan.Gate.Signal.Fd, _signalValue, 0, sizeof(ulong), CompletionKind.Pack(CompletionKind.Signal, 0, 0));
+
+        public void Use(SphinxKeySet keys)
+        {
+            Stage.Use(keys);
+            _routes.UseOwnKey(keys.PrimaryPublicKey);
+        }
 
         public void BeginLoop(long now) => _replies.BeginLoop(now);
 

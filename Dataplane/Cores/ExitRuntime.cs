@@ -24,7 +24,6 @@ namespace FastExit.Cores;
 internal sealed class ExitRuntime : IExitService
 {
     private const int ListenBacklog = 512;
-    private const int ParcelRingEntries = 4096;
     private static readonly TimeSpan s_keySwitchPoll = TimeSpan.FromMilliseconds(20);
 
     private readonly ExitSettings _settings;
@@ -44,6 +43,15 @@ internal sealed class ExitRuntime : IExitService
     {
         _settings = settings;
         _topology = topology;
+        for (int layer = 1; layer <= NetworkTopology.Layers; layer++)
+        {
+            if (topology.Layer(layer).Length == 0)
+            {
+                throw new TopologyException(
+                    $"{settings.TopologyFile}: no node has the role mix{layer}, so no answer could be routed; add the network's nodes");
+            }
+        }
+
         int cores = settings.Cores.Cores.Count;
         _counters = [.. Enumerable.Range(0, cores).Select(i => new CoreCounters(i))];
         Listening = OpenListeners(cores);
@@ -62,7 +70,7 @@ internal sealed class ExitRuntime : IExitService
         for (int i = 0; i < cores; i++)
             _pools[i] = new SlotPool(i, settings.Memory);
         _cores = BuildCores(keys);
-        Completion = Task.WhenAll(_cores.Select(c => c.Ended));
+        Completion = AllEndedAsync([.. _cores.Select(c => c.Ended)]);
     }
 
     public IReadOnlyList<CoreCounters> Counters => _counters;
@@ -132,6 +140,17 @@ internal sealed class ExitRuntime : IExitService
             pool.Dispose();
         _keys.Retire(successor: null);
         _services.Wipe();
+    }
+
+    /// <summary>Faults with the first core that dies, without waiting for the others.</summary>
+    private static async Task AllEndedAsync(List<Task> cores)
+    {
+        while (cores.Count > 0)
+        {
+            Task ended = await Task.WhenAny(cores).ConfigureAwait(false);
+            await ended.ConfigureAwait(false);
+            cores.Remove(ended);
+        }
     }
 
     private static PolicySource OpenPolicy(ExitSettings settings, Action<string> log)
@@ -241,7 +260,8 @@ internal sealed class ExitRuntime : IExitService
             {
                 if (from == to)
                     continue;
-                parcels[from][to] = new SpscRing<CoreParcel>(ParcelRingEntries);
+                // A parcel is a slot of the sender's, so neither ring can overflow by more than acks, which are repeated.
+                parcels[from][to] = new SpscRing<CoreParcel>(_pools[from].TotalSlots);
                 returns[from][to] = new SpscRing<SlotHandle>(_pools[to].TotalSlots);
             }
         }

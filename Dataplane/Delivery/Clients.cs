@@ -88,10 +88,21 @@ internal sealed class Clients : IDisposable
         ref Peer peer = ref Peers[index];
         if (requested)
             peer.Requested = Math.Max(0, peer.Requested - block.Count);
+        bool evicted = false;
         for (int i = 0; i < block.Count; i++)
         {
-            if (peer.Surbs.Count < _settings.MaximumSurbsPerPeer
-                && Surbs.TryAdd(ref peer.Surbs, block[i].Bytes, block.Rotation, now))
+            bool added = peer.Surbs.Count < _settings.MaximumSurbsPerPeer
+                && Surbs.TryAdd(ref peer.Surbs, block[i].Bytes, block.Rotation, now);
+            if (!added && !evicted && peer.Surbs.Count < _settings.MaximumSurbsPerPeer
+                && Peers.TryFindStale(now, EvictionSilenceMilliseconds, out int stale) && stale != index)
+            {
+                // The store is full: a silent client's SURBs give way, once a message.
+                evicted = true;
+                Close(stale, Counter.Delivery_PeersEvicted);
+                added = Surbs.TryAdd(ref peer.Surbs, block[i].Bytes, block.Rotation, now);
+            }
+
+            if (added)
                 _counters.Increment(Counter.Delivery_SurbsReceived);
             else
                 _counters.Increment(Counter.Delivery_SurbsDropped);

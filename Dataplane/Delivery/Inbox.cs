@@ -4,6 +4,7 @@ using FastExit.Cores;
 using FastExit.Crypto.EndToEnd;
 using FastExit.Memory;
 using FastExit.NetworkRequester.Protocol;
+using FastExit.Sphinx;
 
 namespace FastExit.Delivery;
 
@@ -11,6 +12,19 @@ namespace FastExit.Delivery;
 internal interface IService
 {
     void OnMessage(in InboundMessage message, long nowMilliseconds);
+}
+
+/// <summary>What became of a fragment, and so of its ack.</summary>
+internal enum FragmentFate : byte
+{
+    /// <summary>Delivered, kept, or dropped for good: to be acknowledged.</summary>
+    Taken,
+
+    /// <summary>Not taken for want of room: the sender should hear no ack, so that it tries again.</summary>
+    Refused,
+
+    /// <summary>Another core decides, and acknowledges.</summary>
+    Moved,
 }
 
 /// <summary>
@@ -32,6 +46,7 @@ internal sealed class Inbox
     private readonly Reassembly _reassembly;
     private readonly LinkedSets _linked;
     private readonly RecentSets _recent;
+    private SphinxStage? _stage;
 
     public Inbox(
         CoreMemory memory,
@@ -68,10 +83,11 @@ internal sealed class Inbox
             _counters.Increment(Counter.Delivery_RingFull);
     }
 
-    /// <summary>
-    /// Takes the slot. False: not taken for want of room; the sender should hear no ack, so that it tries again.
-    /// </summary>
-    public bool OnFragment(SlotHandle slot, int offset, int bytes, long now)
+    /// <summary>For the acks of fragments that other cores hand over.</summary>
+    public void Connect(SphinxStage stage) => _stage = stage;
+
+    /// <summary>Takes the slot.</summary>
+    public FragmentFate OnFragment(SlotHandle slot, int offset, int bytes, long now)
     {
         _counters.Increment(Counter.Delivery_Fragments);
         ReadOnlySpan<byte> fragment = _memory.Slot(slot).Slice(offset, bytes);
@@ -79,27 +95,31 @@ internal sealed class Inbox
         {
             _counters.Increment(Counter.Delivery_Cover);
             _memory.Free(slot);
-            return true;
+            return FragmentFate.Taken;
         }
 
         if (!FragmentHeader.TryRead(fragment, out FragmentHeader header))
         {
             _counters.Increment(Counter.Delivery_BadFragment);
             _memory.Free(slot);
-            return true;
+            return FragmentFate.Taken;
         }
 
         if (header.Total == 1 && header.Link == SetLink.None)
         {
             int start = offset + header.HeaderBytes;
-            return Complete(
-                new AssembledSet(slot, start, bytes - header.HeaderBytes, header.SetId, 0, 0), now);
+            return FateOf(Complete(
+                new AssembledSet(slot, start, bytes - header.HeaderBytes, header.SetId, 0, 0), now));
         }
 
         int home = SetHome.Of(header.SetId, _links.Cores);
         if (home != _links.Core)
-            return Move(home, new CoreParcel(ParcelKind.Fragment, slot, offset, bytes, header.SetId, 0, 0));
-        return AddFragment(header, slot, fragment, now);
+        {
+            return Move(home, new CoreParcel(ParcelKind.Fragment, slot, offset, bytes, header.SetId, 0, 0))
+                ? FragmentFate.Moved : FragmentFate.Refused;
+        }
+
+        return FateOf(AddFragment(header, slot, fragment, now));
     }
 
     /// <summary>Something another core handed over.</summary>
@@ -108,11 +128,7 @@ internal sealed class Inbox
         switch (parcel.Kind)
         {
             case ParcelKind.Fragment:
-                ReadOnlySpan<byte> fragment = _memory.Slot(parcel.Slot).Slice(parcel.Offset, parcel.Bytes);
-                if (FragmentHeader.TryRead(fragment, out FragmentHeader header))
-                    AddFragment(header, parcel.Slot, fragment, now);
-                else
-                    _memory.Free(parcel.Slot);
+                OnMovedFragment(parcel, now);
                 break;
             case ParcelKind.LinkedSet:
                 Link(
@@ -133,6 +149,26 @@ internal sealed class Inbox
     {
         _reassembly.Tick(now);
         _linked.Tick(now);
+    }
+
+    private static FragmentFate FateOf(bool taken) => taken ? FragmentFate.Taken : FragmentFate.Refused;
+
+    private void OnMovedFragment(in CoreParcel parcel, long now)
+    {
+        // The packet still lies in the other core's slot, its ack prefix in front of the fragment.
+        ReadOnlySpan<byte> slot = _memory.Slot(parcel.Slot);
+        ReadOnlySpan<byte> fragment = slot.Slice(parcel.Offset, parcel.Bytes);
+        ReadOnlySpan<byte> prefix = slot.Slice(
+            parcel.Offset - PacketSizes.FragmentOffsetInPlaintext, PacketSizes.AckPrefixBytes);
+        bool haveAck = _stage!.TryCopyAck(
+            prefix, _memory.Header(parcel.Slot).Rotation, out SlotHandle ack, out NodeAddress firstHop);
+        bool taken = true;
+        if (FragmentHeader.TryRead(fragment, out FragmentHeader header))
+            taken = AddFragment(header, parcel.Slot, fragment, now);
+        else
+            _memory.Free(parcel.Slot);
+        if (haveAck)
+            _stage.EndAck(taken, ack, firstHop, now);
     }
 
     private bool AddFragment(in FragmentHeader header, SlotHandle slot, ReadOnlySpan<byte> fragment, long now)

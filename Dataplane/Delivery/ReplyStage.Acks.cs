@@ -12,6 +12,12 @@ internal sealed partial class ReplyStage
     // One queue for each length of wait, so that who waits long holds nobody up.
     private readonly OutgoingQueue[] _waiting = new OutgoingQueue[WaitingQueues];
 
+    /// <summary>
+    /// Everything was sent and, if it was not acknowledged in time, sent again: what an exit that stops owes its clients. Clients that
+    /// are gone acknowledge nothing and must not hold it up longer.
+    /// </summary>
+    public bool IsSettled => _ready.Count == 0 && _waiting[0].Count == 0;
+
     /// <summary>False (and counted) if no ack of this service.</summary>
     public bool TryReadAck(ReadOnlySpan<byte> content, out uint setId, out byte position)
     {

@@ -80,6 +80,9 @@ internal sealed class RouteBook
         _gateways.TryGetValue(PeerTag.Read(identity), out gateway)
         && identity.SequenceEqual(_gatewayIdentities.AsSpan(gateway * KeyBytes, KeyBytes));
 
+    /// <summary>After a key rotation: acks are built for this public Sphinx key from now on.</summary>
+    public void UseOwnKey(ReadOnlySpan<byte> sphinxKey) => sphinxKey.CopyTo(_gatewayKeys.AsSpan(_own * KeyBytes, KeyBytes));
+
     /// <summary>A fresh route; its spans are valid until the next call.</summary>
     public SphinxRoute Draw(int gateway, ReadOnlySpan<byte> destination, ReadOnlySpan<byte> identifier)
     {

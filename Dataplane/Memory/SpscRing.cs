@@ -63,7 +63,7 @@ internal sealed class SpscRing<T>
     }
 }
 
-/// <summary>Producer's and consumer's indexes on separate pairs of cache lines. Not nested: a generic type can't have explicit layout.</summary>
+/// <summary>Both ends of a ring. Outside of it, because a generic type cannot lay out its fields.</summary>
 [StructLayout(LayoutKind.Explicit, Size = 512)]
 internal struct SpscIndexes
 {

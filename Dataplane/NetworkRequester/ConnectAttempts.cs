@@ -30,9 +30,10 @@ internal struct ConnectRace
 
     private static int Rank(ConnectFailure failure) => failure switch
     {
-        ConnectFailure.Refused => 4,
-        ConnectFailure.Timeout => 3,
-        ConnectFailure.Unreachable => 2,
+        ConnectFailure.Refused => 5,
+        ConnectFailure.Timeout => 4,
+        ConnectFailure.Unreachable => 3,
+        ConnectFailure.NetworkUnreachable => 2,
         ConnectFailure.Limit => 1,
         _ => 0,
     };

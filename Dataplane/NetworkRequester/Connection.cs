@@ -99,8 +99,7 @@ internal struct Connection
 
     /// <summary>Destination to client.</summary>
     public PacketQueue Downstream;
-    public ulong NextSequence;
-    public int Unacknowledged;
+    public SendWindow Window;
 
     /// <summary>Bytes asked of the receive in flight, and packets to ask for next: follows what the destination sends.</summary>
     public int ReceiveAsked;

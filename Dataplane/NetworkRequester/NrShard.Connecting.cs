@@ -97,12 +97,7 @@ internal sealed partial class NrShard
 
     private int TryPrepareSocket(bool ipv6, out int direct)
     {
-        direct = -1;
-        int error = SocketDescriptor.TryCreateTcp(ipv6, out SocketDescriptor? socket);
-        if (socket is null)
-            return error;
-        using (socket)
-            direct = _ring.Install(socket.Fd);
+        direct = _ring.OpenTcp(ipv6);
         return direct < 0 ? -direct : 0;
     }
 
@@ -211,7 +206,8 @@ internal sealed partial class NrShard
         }
 
         // Exactly one message, and no error once the client has closed.
-        bool transport = failure is ConnectFailure.Refused or ConnectFailure.Unreachable or ConnectFailure.Timeout;
+        bool transport = failure is ConnectFailure.Refused or ConnectFailure.Unreachable
+            or ConnectFailure.NetworkUnreachable or ConnectFailure.Timeout;
         if (transport || c.Upstream.ClosingSeen)
             TrySendEmpty(ref c, NoConnection, closed: true);
         else
@@ -235,6 +231,7 @@ internal sealed partial class NrShard
     {
         Errno.ECONNREFUSED or Errno.ECONNRESET => ConnectFailure.Refused,
         Errno.ETIMEDOUT => ConnectFailure.Timeout,
+        Errno.ENETUNREACH => ConnectFailure.NetworkUnreachable,
         Errno.EMFILE or Errno.ENFILE or Errno.ENOMEM or Errno.ENOBUFS or Errno.EADDRNOTAVAIL or Errno.EAGAIN => ConnectFailure.Limit,
         _ => ConnectFailure.Unreachable,
     };

@@ -116,7 +116,7 @@ internal sealed partial class NrShard
         int waiting = c.Downstream.Count;
         if (waiting > (c.Has(ConnectionFlags.HoldsLast) ? 1 : 0))
             return;
-        int room = _settings.WindowPackets - c.Unacknowledged - waiting;
+        int room = _windowPackets - c.Window.Span - waiting;
         int credit = _replies.Credit(c.Peer) - waiting;
         if (room <= 0 || credit <= 0)
         {
@@ -207,9 +207,8 @@ internal sealed partial class NrShard
             int header = MessageSizes.NetworkDataHeaderBytes(c.Form);
             int offset = ReceiveBuffers.DataOffset - header;
             ResponseWriter.TryWriteNetworkDataHeader(
-                _memory.Slot(slot)[offset..], c.Form, c.Key.Id, c.NextSequence, closed, out _);
-            Count(ref c, closed);
-            _replies.SendInPlace(c.Peer, slot, offset, header + bytes, handle);
+                _memory.Slot(slot)[offset..], c.Form, c.Key.Id, c.Window.Next, closed, out _);
+            _replies.SendInPlace(c.Peer, slot, offset, header + bytes, Count(ref c, handle, closed));
             return true;
         }
 
@@ -225,20 +224,20 @@ internal sealed partial class NrShard
         }
 
         ResponseWriter.TryWriteNetworkDataHeader(
-            _memory.Slot(slot)[ReplyLayout.MessageOffset..], c.Form, c.Key.Id, c.NextSequence, closed, out int bytes);
-        Count(ref c, closed);
-        _replies.SendInPlace(c.Peer, slot, ReplyLayout.MessageOffset, bytes, handle);
+            _memory.Slot(slot)[ReplyLayout.MessageOffset..], c.Form, c.Key.Id, c.Window.Next, closed, out int bytes);
+        _replies.SendInPlace(c.Peer, slot, ReplyLayout.MessageOffset, bytes, Count(ref c, handle, closed));
         return true;
     }
 
-    private void Count(ref Connection c, bool closed)
+    /// <summary>What the acknowledgement of this message will name: the connection, and above its handle the sequence number's low bits.</summary>
+    private long Count(ref Connection c, long handle, bool closed)
     {
-        c.NextSequence++;
-        c.Unacknowledged++;
+        long place = (long)(c.Window.Send() & ((1ul << SendWindow.SequenceBits) - 1));
         c.LastSent = _now;
         c.Clear(ConnectionFlags.KeepaliveDue);
         if (closed)
             c.Set(ConnectionFlags.CloseSent);
+        return handle | (place << AttemptShift);
     }
 
     private void EndDownstream(int index)

@@ -36,6 +36,7 @@ internal sealed partial class NrShard : IReplyPathOwner, IService, IDisposable
     private const int ClosingRecords = 1024;
 
     private readonly NetworkRequesterSettings _settings;
+    private readonly int _windowPackets;
     private readonly Times _times;
     private readonly CoreMemory _memory;
     private readonly IoRing _ring;
@@ -91,6 +92,7 @@ internal sealed partial class NrShard : IReplyPathOwner, IService, IDisposable
         int receiveBuffers = 1024)
     {
         _settings = settings;
+        _windowPackets = Math.Min(settings.WindowPackets, SendWindow.MaximumSpan);
         _times = new Times(settings);
         _memory = memory;
         _ring = ring;
@@ -208,7 +210,7 @@ internal sealed partial class NrShard : IReplyPathOwner, IService, IDisposable
         if (!_connections.TryFind(connection, out int index))
             return;
         ref Connection c = ref _connections[index];
-        c.Unacknowledged--;
+        c.Window.Acknowledge((int)(connection >> AttemptShift) & ((1 << SendWindow.SequenceBits) - 1));
         if (c.State != ConnectionState.Open)
             return;
         if (!delivered)
@@ -216,7 +218,7 @@ internal sealed partial class NrShard : IReplyPathOwner, IService, IDisposable
             c.Set(ConnectionFlags.Broken);
             NeedsAttention(index);
         }
-        else if (c.Has(ConnectionFlags.WaitsForWindow) && c.Unacknowledged <= _settings.WindowPackets / 2)
+        else if (c.Has(ConnectionFlags.WaitsForWindow) && c.Window.Span <= _windowPackets / 2)
         {
             NeedsAttention(index);
         }

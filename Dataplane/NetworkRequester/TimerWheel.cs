@@ -30,8 +30,8 @@ internal sealed class TimerWheel
         int old = _entries.Length;
         if (count <= old)
             return;
-        Array.Resize(ref _entries, count);
-        for (int i = old; i < count; i++)
+        Array.Resize(ref _entries, Math.Max(count, Math.Max(256, old * 2)));
+        for (int i = old; i < _entries.Length; i++)
             _entries[i].Bucket = None;
     }
 

@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using FastExit.Crypto.EndToEnd;
+using FastExit.Crypto.Primitives;
 
 namespace FastExit.Sphinx;
 
@@ -16,6 +17,7 @@ internal sealed class SphinxKeySet
     private readonly byte[] _privateKeys;
     private readonly uint[] _rotations;
     private readonly ReplayFilter[] _filters;
+    private readonly byte[] _primaryPublicKey = new byte[KeyBytes];
 
     /// <param name="keys">Private key, rotation id and filter, primary first.</param>
     public SphinxKeySet(params ReadOnlySpan<(byte[] PrivateKey, uint Rotation, ReplayFilter Filter)> keys)
@@ -31,9 +33,14 @@ internal sealed class SphinxKeySet
             _rotations[i] = keys[i].Rotation;
             _filters[i] = keys[i].Filter;
         }
+
+        X25519.MultiplyBase(PrivateKeys[..KeyBytes], _primaryPublicKey);
     }
 
     public int Count => _rotations.Length;
+
+    /// <summary>Public key that belongs to the primary private key.</summary>
+    public ReadOnlySpan<byte> PrimaryPublicKey => _primaryPublicKey;
 
     /// <summary>32 bytes each, primary first.</summary>
     public ReadOnlySpan<byte> PrivateKeys => _privateKeys;

@@ -54,7 +54,11 @@ internal sealed class SphinxStage
     public bool IsBusy => _count >= EnoughSlots;
 
     /// <summary>The rooms downstream are built after this one.</summary>
-    public void Connect(Inbox inbox) => _inbox = inbox;
+    public void Connect(Inbox inbox)
+    {
+        _inbox = inbox;
+        inbox.Connect(this);
+    }
 
     /// <summary>From the next batch on; the caller retires the old set once every core has done this.</summary>
     public void Use(SphinxKeySet keys) => _keys = keys;
@@ -245,14 +249,21 @@ internal sealed class SphinxStage
         }
 
         // The fragment's slot may be gone after delivery, and a packet that was not taken must not be acknowledged.
-        bool haveAck = TryCopyAck(lane, slot, out SlotHandle ack, out NodeAddress firstHop);
-        bool taken = _inbox!.OnFragment(
+        bool haveAck = TryCopyAck(
+            _slots.All.Slice(lane.PlaintextOffset, PacketSizes.AckPrefixBytes),
+            _slots.Header(slot).Rotation, out SlotHandle ack, out NodeAddress firstHop);
+        FragmentFate fate = _inbox!.OnFragment(
             slot,
             fragment.Offset + PacketSizes.KeyBlockBytes - _slots.OffsetOf(slot),
             fragment.Length - PacketSizes.KeyBlockBytes,
             now);
-        if (!haveAck)
-            return;
+        if (haveAck)
+            EndAck(fate == FragmentFate.Taken, ack, firstHop, now);
+    }
+
+    /// <summary>Sends the ack of a fragment that was taken.</summary>
+    public void EndAck(bool taken, SlotHandle ack, in NodeAddress firstHop, long now)
+    {
         if (!taken)
         {
             _slots.Free(ack);
@@ -263,9 +274,10 @@ internal sealed class SphinxStage
         _egress.Send(firstHop, ack, now);
     }
 
-    private bool TryCopyAck(in SphinxLane lane, SlotHandle slot, out SlotHandle ack, out NodeAddress firstHop)
+    /// <summary>Copies the ack packet out of a prefix that was found readable, framed with its carrier's rotation.</summary>
+    public bool TryCopyAck(
+        ReadOnlySpan<byte> prefix, byte rotation, out SlotHandle ack, out NodeAddress firstHop)
     {
-        ReadOnlySpan<byte> prefix = _slots.All.Slice(lane.PlaintextOffset, PacketSizes.AckPrefixBytes);
         bool readable = NodeAddress.TryRead(prefix[..NodeAddress.AckPrefixBytes], out firstHop, out _);
         if (!_slots.TryRent(SlotClass.Regular, out ack))
         {
@@ -280,7 +292,7 @@ internal sealed class SphinxStage
         header.ContentOffset = ReplyLayout.PacketOffset;
         header.ContentBytes = packet.Length;
         header.Size = (byte)PacketSize.Acknowledgement;
-        header.Rotation = _slots.Header(slot).Rotation;
+        header.Rotation = rotation;
         return true;
     }
 }

@@ -255,6 +255,20 @@ public sealed unsafe partial class IoRing
         return result;
     }
 
+    /// <summary>
+    /// A fresh unconnected TCP socket (TCP_NODELAY, SO_KEEPALIVE) in a free direct slot: no object, no ordinary descriptor left.
+    /// </summary>
+    /// <returns>The slot, or -errno: -EMFILE or -ENFILE when descriptors are used up.</returns>
+    public int OpenTcp(bool ipv6)
+    {
+        int fd = SocketDescriptor.CreateTcp(ipv6);
+        if (fd < 0)
+            return fd;
+        int direct = Install(fd);
+        _ = close(fd);
+        return direct;
+    }
+
     private static uint SendFlags(bool waitAll) =>
         KernelConstants.MessageNoSignal | (waitAll ? KernelConstants.MessageWaitAll : 0);
 

@@ -63,10 +63,17 @@ public sealed unsafe class SocketDescriptor : IDisposable
     /// <returns>0, or the errno (EMFILE, ENFILE, EAFNOSUPPORT …) with a null socket.</returns>
     public static int TryCreateTcp(bool ipv6, out SocketDescriptor? socket)
     {
-        socket = null;
+        int created = CreateTcp(ipv6);
+        socket = created < 0 ? null : new SocketDescriptor(created);
+        return created < 0 ? -created : 0;
+    }
+
+    /// <returns>The descriptor, or -errno.</returns>
+    internal static int CreateTcp(bool ipv6)
+    {
         int fd = LibC.socket(ipv6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
         if (fd < 0)
-            return errno;
+            return -errno;
 
         int one = 1;
         if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(int)) < 0
@@ -74,11 +81,10 @@ public sealed unsafe class SocketDescriptor : IDisposable
         {
             int error = errno;
             _ = close(fd);
-            return error;
+            return -error;
         }
 
-        socket = new SocketDescriptor(fd);
-        return 0;
+        return fd;
     }
 
     public EndpointAddress LocalAddress()

@@ -52,6 +52,17 @@ public class ClientEngineTests
         Assert.True(client.Counters[ClientCounter.Retransmissions] < client.Counters[ClientCounter.PacketsSent]);
     }
 
+    /// <summary>While one message is lost again and again, the later ones must not run more than 1,000 ahead.</summary>
+    [Fact]
+    public async Task ALongUploadOverALossyPathStaysWithinTheWindow()
+    {
+        using var net = new InProcessMixnet();
+        net.SetLoss(0.03);
+        using ClientEngine client = net.Client(net.Settings with { ConnectionWindow = 200 });
+        await UploadAsync(client, 280_000, 200);
+        Assert.Equal(0, net.Service.Overflows);
+    }
+
     [Fact]
     public async Task RepeatedRepliesAndReorderedOnesChangeNothing()
     {

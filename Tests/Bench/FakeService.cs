@@ -68,6 +68,9 @@ internal sealed class FakeService : IDeliveryTarget, IDisposable
 
     public int DuplicateSends { get; private set; }
 
+    /// <summary>Messages further ahead than any peer may send.</summary>
+    public int Overflows { get; private set; }
+
     /// <summary>Every SURB and connection is lost, as when a process starts anew.</summary>
     public volatile bool ForgetRequested;
 
@@ -192,8 +195,9 @@ internal sealed class FakeService : IDeliveryTarget, IDisposable
 
     private void Take(Stream stream, ulong sequence, byte[] payload, bool closed)
     {
-        if (stream.Ordered.Write(sequence, payload, closed) == OrderedWrite.Duplicate)
-            DuplicateSends++;
+        OrderedWrite write = stream.Ordered.Write(sequence, payload, closed);
+        Overflows += write == OrderedWrite.Overflow ? 1 : 0;
+        DuplicateSends += write == OrderedWrite.Duplicate ? 1 : 0;
         while (stream.Ordered.TryRead(out ArraySegment<byte> data))
             Take(stream, data);
     }
@@ -343,7 +347,7 @@ internal sealed class FakeService : IDeliveryTarget, IDisposable
 
         public string Host => host;
 
-        public OrderedBuffer Ordered { get; } = new(16 << 20);
+        public OrderedBuffer Ordered { get; } = new(16 << 20, OrderedBuffer.SendWindow);
 
         public IncrementalHash Hash { get; } = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
 

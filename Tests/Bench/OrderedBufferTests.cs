@@ -11,7 +11,7 @@ public class OrderedBufferTests
         var random = new Random(7);
         for (int round = 0; round < 200; round++)
         {
-            var buffer = new OrderedBuffer(1 << 20);
+            var buffer = new OrderedBuffer(1 << 20, OrderedBuffer.SendWindow);
             int count = random.Next(1, 400);
             var order = new List<int>();
             for (int i = 0; i < count; i++)
@@ -46,7 +46,7 @@ public class OrderedBufferTests
     [Fact]
     public void WindowEndsAtThousandAhead()
     {
-        var buffer = new OrderedBuffer(1 << 20);
+        var buffer = new OrderedBuffer(1 << 20, OrderedBuffer.SendWindow);
         Assert.Equal(OrderedWrite.Stored, buffer.Write(1000, new byte[1], false));
         Assert.Equal(OrderedWrite.Overflow, buffer.Write(1001, new byte[1], false));
         Assert.Equal(OrderedWrite.Overflow, buffer.Write(ulong.MaxValue, new byte[1], false));
@@ -55,7 +55,7 @@ public class OrderedBufferTests
     [Fact]
     public void WaitingBytesAreBoundedButTheNextMessageAlwaysPasses()
     {
-        var buffer = new OrderedBuffer(10);
+        var buffer = new OrderedBuffer(10, OrderedBuffer.SendWindow);
         Assert.Equal(OrderedWrite.Stored, buffer.Write(1, new byte[10], false));
         Assert.Equal(OrderedWrite.Overflow, buffer.Write(2, new byte[1], false));
         Assert.Equal(OrderedWrite.Stored, buffer.Write(0, new byte[100], false));
@@ -68,7 +68,7 @@ public class OrderedBufferTests
     [Fact]
     public void NothingPassesBehindTheClose()
     {
-        var buffer = new OrderedBuffer(1 << 20);
+        var buffer = new OrderedBuffer(1 << 20, OrderedBuffer.SendWindow);
         Assert.Equal(OrderedWrite.Stored, buffer.Write(1, new byte[1], true));
         Assert.Equal(OrderedWrite.Duplicate, buffer.Write(2, new byte[1], false));
         Assert.Equal(OrderedWrite.Stored, buffer.Write(0, new byte[1], false));

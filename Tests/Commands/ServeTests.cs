@@ -84,6 +84,8 @@ public sealed class ServeTests : IDisposable
         service.ReloadProblem = null;
         signals.Reload();
         Assert.Contains("policy read again", _log.ToString(), StringComparison.Ordinal);
+        Assert.Contains("Sphinx keys read again: rotation 3", _log.ToString(), StringComparison.Ordinal);
+        Assert.Equal([3u, 3u], service.Rotations);
         Assert.False(serving.IsCompleted);
         stop.SetResult();
         Assert.Equal(0, await serving);
@@ -161,6 +163,14 @@ public sealed class ServeTests : IDisposable
         {
             Reloads++;
             return Task.FromResult(ReloadProblem);
+        }
+
+        public List<uint> Rotations { get; } = [];
+
+        public Task UseKeysAsync(NodeKeys keys)
+        {
+            Rotations.AddRange(keys.SphinxKeys.Select(key => key.RotationId));
+            return Task.CompletedTask;
         }
 
         public ValueTask DisposeAsync()

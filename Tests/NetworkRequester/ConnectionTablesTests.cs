@@ -83,7 +83,7 @@ public sealed class ConnectionTablesTests
         table[again].State = ConnectionState.Open;
         Assert.All(handles, h => Assert.False(table.TryFind(h, out _)));
         Assert.False(table.TryFind(0, out _));
-        Assert.InRange(System.Runtime.CompilerServices.Unsafe.SizeOf<Connection>(), 1, 256);
+        Assert.InRange(System.Runtime.CompilerServices.Unsafe.SizeOf<Connection>(), 1, 400);
     }
 
     [Fact]

@@ -113,7 +113,7 @@ public sealed class NrShardConnectTests
         TestClient client = world.Anonymous(1);
         client.Connect(new IPEndPoint(IPAddress.Broadcast, 80));
         world.Until(() => client.Responses().Count > 0, "failure");
-        AssertFailure(client, ConnectFailure.Unreachable, "closed error");
+        AssertFailure(client, ConnectFailure.NetworkUnreachable, "closed error");
         Assert.Equal(1, world.Read(Counter.NetworkRequester_ConnectUnreachable));
     }
 

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using FastExit.Cores;
 using FastExit.NetworkRequester.Protocol;
 using Xunit;
@@ -64,6 +65,32 @@ public sealed class NrShardEnduranceTests
         long allocated = GC.GetAllocatedBytesForCurrentThread() - before;
         Assert.Equal(3000 * 1400, world.Replies.SunkBytes - bytes);
         Assert.Equal(0, allocated);
+    }
+
+    [Fact]
+    public void TwoThousandIdleRecordsCostLittle()
+    {
+        using var world = new ShardWorld();
+        world.Gate.Silent = true;
+        int peer = world.Replies.AddPeer(anonymous: true);
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        for (ulong id = 1; id <= 2000; id++)
+        {
+            world.Anonymous(id, peer: peer).Send([]);
+            if (id % 1000 == 0)
+                peer = world.Replies.AddPeer(anonymous: true);
+        }
+
+        long perConnection = (GC.GetAllocatedBytesForCurrentThread() - before) / 2000;
+        Assert.Equal(2000, world.Shard.Records);
+        Assert.InRange(perConnection, 1, 1024);
+        before = GC.GetAllocatedBytesForCurrentThread();
+        long start = Stopwatch.GetTimestamp();
+        for (int i = 0; i < 1000; i++)
+            world.Shard.Tick(world.Now);
+        TimeSpan taken = Stopwatch.GetElapsedTime(start);
+        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+        Assert.True(taken < TimeSpan.FromMilliseconds(500), $"a thousand ticks took {taken.TotalMilliseconds} ms");
     }
 
     private static void Relay(ShardWorld world, int peer, byte[] message, byte[] payload, ref ulong sequence, int messages)

@@ -276,6 +276,29 @@ public sealed class NrShardRelayTests
     }
 
     [Fact]
+    public void ADestinationThatDoesNotReadIsGivenUp()
+    {
+        using var release = new ManualResetEventSlim();
+        using var server = new LoopbackServer(s => release.Wait());
+        using var world = new ShardWorld(new NetworkRequesterSettings { ReorderBytesPerConnection = 1 << 20 });
+        TestClient client = world.Anonymous(1);
+        client.Connect(server.Address);
+        world.Until(() => client.IsOpen, "open");
+        byte[] payload = new byte[60_000];
+        for (int i = 0; i < 1000 && !client.IsClosed; i++)
+        {
+            client.Send(payload);
+            world.Pump(1);
+        }
+
+        // The send that hangs is cancelled, its slots come back.
+        Assert.True(client.IsClosed);
+        Assert.Equal(1, world.Read(Counter.NetworkRequester_ReorderOverflow));
+        world.Until(() => world.Shard.Records == 0, "gone");
+        release.Set();
+    }
+
+    [Fact]
     public void IdleConnectionsEndAndKeepalivesKeepThem()
     {
         using var server = new LoopbackServer(s => LoopbackServer.ReadToEnd(s));

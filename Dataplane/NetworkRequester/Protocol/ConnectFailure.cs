@@ -9,8 +9,11 @@ public enum ConnectFailure : byte
     /// <summary>The destination answered with a reset.</summary>
     Refused,
 
-    /// <summary>No route to host or network.</summary>
+    /// <summary>No way to the host.</summary>
     Unreachable,
+
+    /// <summary>No way to its network.</summary>
+    NetworkUnreachable,
 
     /// <summary>Exit policy or address guard.</summary>
     Denied,
@@ -47,6 +50,7 @@ public static class ConnectFailureText
     {
         ConnectFailure.Refused => "refused: the destination refused the connection"u8,
         ConnectFailure.Unreachable => "unreachable: no route to the destination"u8,
+        ConnectFailure.NetworkUnreachable => "network-unreachable: no route to the destination's network"u8,
         ConnectFailure.Denied => "denied: the exit's policy does not allow this destination"u8,
         ConnectFailure.NotFound => "not-found: the name has no address"u8,
         ConnectFailure.Resolver => "resolver: the name could not be resolved now"u8,
