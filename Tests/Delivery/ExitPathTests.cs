@@ -15,7 +15,11 @@ public sealed class ExitPathTests : IDisposable
     // A client with few SURBs is not asked for more, so that acks are all that leaves.
     private static readonly DeliverySettings s_quiet = new()
     {
-        SurbBytes = 1 << 20, MaximumPeers = 64, MaximumSets = 256, MaximumPendingAcks = 512, SurbMinimum = 0,
+        SurbBytes = 1 << 20,
+        MaximumPeers = 64,
+        MaximumSets = 256,
+        MaximumPendingAcks = 512,
+        SurbMinimum = 0,
     };
 
     private readonly LabClient _client;

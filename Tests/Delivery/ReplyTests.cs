@@ -114,7 +114,11 @@ public sealed class ReplyTests : IDisposable
     {
         using ExitBench exit = Greeted(60, out int peer, new DeliverySettings
         {
-            SurbBytes = 1 << 20, MaximumPeers = 8, MaximumSets = 8, MaximumPendingAcks = 512, MaximumRetransmissions = 3,
+            SurbBytes = 1 << 20,
+            MaximumPeers = 8,
+            MaximumSets = 8,
+            MaximumPendingAcks = 512,
+            MaximumRetransmissions = 3,
         });
         SendInPlace(exit, peer, [1], 0, 5);
         for (int i = 0; i < 100; i++)
@@ -237,7 +241,11 @@ public sealed class ReplyTests : IDisposable
     {
         using var exit = new ExitBench(_lab, delivery: new DeliverySettings
         {
-            SurbBytes = 1 << 20, MaximumPeers = 64, MaximumSets = 8, MaximumPendingAcks = 512, SurbMinimum = 0,
+            SurbBytes = 1 << 20,
+            MaximumPeers = 64,
+            MaximumSets = 8,
+            MaximumPendingAcks = 512,
+            SurbMinimum = 0,
         });
         for (int i = 0; i < 70; i++)
         {
@@ -260,7 +268,12 @@ public sealed class ReplyTests : IDisposable
         Skip.If(debuggable is { IsJITOptimizerDisabled: true }, "unoptimised vector code boxes: run with -c Release");
         using ExitBench exit = Greeted(100, out int peer, new DeliverySettings
         {
-            SurbBytes = 4 << 20, MaximumPeers = 64, MaximumSets = 64, MaximumPendingAcks = 2048, SurbMinimum = 1, SurbMaximum = 1,
+            SurbBytes = 4 << 20,
+            MaximumPeers = 64,
+            MaximumSets = 64,
+            MaximumPendingAcks = 2048,
+            SurbMinimum = 1,
+            SurbMaximum = 1,
             MaximumSurbsPerPeer = 4000,
         });
         exit.One.Service.Silent = true;

@@ -9,7 +9,10 @@ public sealed class SlotPoolTests
 {
     private static readonly MemorySettings s_small = new()
     {
-        RegularSlots = 20, ExtendedSlots = 5, AssemblyBytes = 32 << 20, HugePages = false,
+        RegularSlots = 20,
+        ExtendedSlots = 5,
+        AssemblyBytes = 32 << 20,
+        HugePages = false,
     };
 
     [Fact]

@@ -22,7 +22,10 @@ internal sealed class LinkFixture : IDisposable
         settings ??= Settings;
         Pool = new SlotPool(0, new MemorySettings
         {
-            RegularSlots = regularSlots, ExtendedSlots = extendedSlots, AssemblyBytes = 16 << 20, HugePages = false,
+            RegularSlots = regularSlots,
+            ExtendedSlots = extendedSlots,
+            AssemblyBytes = 16 << 20,
+            HugePages = false,
         });
         Egress = new MixEgress(_ring, Pool, [.. (known ?? []).Select(NodeAddress.From)], settings, Counters);
         Stage = new SphinxStage(
