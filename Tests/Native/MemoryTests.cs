@@ -38,6 +38,34 @@ public sealed unsafe class MemoryTests
     }
 
     [SkippableFact]
+    public void Reserved_huge_pages_are_granted()
+    {
+        const string Reservation = "/proc/sys/vm/nr_hugepages";
+        string before = File.ReadAllText(Reservation).Trim();
+        try
+        {
+            File.WriteAllText(Reservation, (int.Parse(before, CultureInfo.InvariantCulture) + 4).ToString(CultureInfo.InvariantCulture));
+        }
+        catch (Exception e) when (e is UnauthorizedAccessException or IOException)
+        {
+            Skip.If(true, $"reserving huge pages needs root: {e.Message}");
+        }
+
+        try
+        {
+            Skip.If(FreeHugePages() < 2, "the kernel had no two free huge pages to reserve");
+            using PinnedRegion region = PinnedRegion.Allocate(2 * PinnedRegion.HugePageBytes);
+            Assert.Equal(PageBacking.Huge, region.Backing);
+            region.Slice(region.Bytes - 1, 1)[0] = 7;
+            Assert.Equal(7, region.Pointer[region.Bytes - 1]);
+        }
+        finally
+        {
+            File.WriteAllText(Reservation, before);
+        }
+    }
+
+    [SkippableFact]
     public void Without_enough_reserved_huge_pages_a_region_falls_back()
     {
         long free = FreeHugePages();
