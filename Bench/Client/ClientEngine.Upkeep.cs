@@ -153,8 +153,17 @@ internal sealed partial class ClientEngine
         }
 
         if (connection.Connected && !connection.LocalClosed
-            && now - connection.LastSent > (long)_settings.Keepalive.TotalMilliseconds)
+            && now - connection.LastSent > KeepaliveAfter(connection, now))
             SendStream(connection, default, closed: false, isData: false, now);
+    }
+
+    // A service that was started anew, and got SURBs that were on their way, knows this client but none of its connections: it says so
+    // of those that it hears of.
+    private long KeepaliveAfter(ProxyConnection connection, long now)
+    {
+        TimeSpan unheard = _settings.KeepaliveUnheard;
+        bool quiet = now - connection.LastHeard > (long)unheard.TotalMilliseconds;
+        return (long)(quiet ? unheard : _settings.Keepalive).TotalMilliseconds;
     }
 
     /// <summary>

@@ -61,6 +61,9 @@ internal sealed record ClientSettings
 
     public TimeSpan Keepalive { get; init; } = TimeSpan.FromSeconds(60);
 
+    /// <summary>The same on a connection of which the service said nothing for so long.</summary>
+    public TimeSpan KeepaliveUnheard { get; init; } = TimeSpan.FromSeconds(15);
+
     /// <summary>A connection on which the service said nothing for so long, keepalives included, is dead.</summary>
     public TimeSpan IdleTimeout { get; init; } = TimeSpan.FromSeconds(300);
 

@@ -89,7 +89,7 @@ internal static class SettingNotes
         new("network_requester.resolve_timeout", "For a destination's name.", 10, 5 * Minute),
         new("network_requester.connect_timeout", "For a connection to a destination.", 10, 5 * Minute),
         new("network_requester.connect_stagger", "Head start of an address before the next is tried too (RFC 8305 §5).", 10, 10 * Second),
-        new("network_requester.keepalive", "TCP keepalive interval towards destinations.", Second, Day),
+        new("network_requester.keepalive", "A client whose connection was silent this long gets an empty message, and knows that it lives.", Second, Day),
         new("network_requester.idle_timeout", "A connection without data in either direction is closed.", Second, 7 * Day),
         new("network_requester.half_close_timeout", "A connection lives on so long after one side closed.", Second, Day),
         new("network_requester.gap_timeout", "Wait for a missing message before the connection is closed.", Second, Hour),

@@ -13,6 +13,14 @@ internal sealed partial class NrShard
         {
             case ConnectionState.Early:
                 _counters.Increment(Counter.NetworkRequester_EarlyDataExpired);
+
+                // Most likely a connection of before a restart: its client would wait for ever.
+                if (c.Key.Peer != ConnectionKey.Exposed)
+                {
+                    TellFailure(ref c, ConnectFailure.Unknown);
+                    _tombstones.Add(c.Key, _now);
+                }
+
                 Close(index);
                 break;
             case ConnectionState.Checking:

@@ -91,6 +91,9 @@ internal sealed partial class NrShard
             if (part > 0 && c.State == ConnectionState.Open && !c.Has(ConnectionFlags.ReceiveDone))
             {
                 _counters.Add(Counter.NetworkRequester_BytesFromDestinations, part);
+
+                // Not idle: what is read is bounded by what the client acknowledges, so a client that is gone still ends it.
+                c.LastHeard = _now;
                 if (c.Downstream.TryAdd(_nodes, slot, part))
                     continue;
                 c.Set(ConnectionFlags.Broken);

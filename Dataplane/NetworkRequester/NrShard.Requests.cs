@@ -145,7 +145,7 @@ internal sealed partial class NrShard
     private bool OnSendRequest(in Request request, in InboundMessage message)
     {
         var key = new ConnectionKey(message.Peer, request.ConnectionId);
-        if (!_map.TryGet(key, out int index) && !TryCreateEarly(key, out index))
+        if (!_map.TryGet(key, out int index) && !TryCreateEarly(key, request.Form, out index))
             return false;
 
         ref Connection c = ref _connections[index];
@@ -236,7 +236,7 @@ internal sealed partial class NrShard
         }
     }
 
-    private bool TryCreateEarly(ConnectionKey key, out int index)
+    private bool TryCreateEarly(ConnectionKey key, MessageForm form, out int index)
     {
         index = -1;
         if (_tombstones.Contains(key))
@@ -273,6 +273,8 @@ internal sealed partial class NrShard
             _peers[key.Peer].EarlyConnections++;
         ref Connection c = ref _connections[index];
         c.State = ConnectionState.Early;
+        c.Form = form;
+        c.Peer = key.Peer;
         c.Since = _now;
         _timers.Set(index, _now + _times.Early);
         return true;

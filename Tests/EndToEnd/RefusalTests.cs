@@ -11,6 +11,7 @@ namespace FastExit.Tests.EndToEnd;
 public sealed class RefusalTests(OneCoreLab lab)
 {
     private const byte NotAllowed = 2;
+    private const byte NetworkUnreachable = 3;
     private const byte HostUnreachable = 4;
     private const byte Refused = 5;
     private const byte TimedOut = 6;
@@ -22,7 +23,7 @@ public sealed class RefusalTests(OneCoreLab lab)
     [InlineData("empty.test", HostUnreachable)]
     [InlineData("broken.test", HostUnreachable)]
     [InlineData("silent.test", HostUnreachable)]
-    [InlineData("255.255.255.255", HostUnreachable)]
+    [InlineData("255.255.255.255", NetworkUnreachable)]
     [InlineData("denied.test", NotAllowed)]
     [InlineData("DENIED.test.", NotAllowed)]
     [InlineData("a.denied.test", NotAllowed)]
