@@ -73,7 +73,7 @@ internal static class FiguresCommand
                     "network_requester.maximum_connections_per_client=16384",
                 ],
             };
-            await using LabNetwork lab = await LabNetwork.StartAsync(settings, _ => { }).ConfigureAwait(false);
+            await using LabNetwork lab = await LabNetwork.StartAsync(settings, CommandText.Log).ConfigureAwait(false);
             using var probe = new ExitProbe(new Uri($"http://127.0.0.1:{ports[0]}/metrics"), lab.Exit.Id);
             using EntryGateway gateway = lab.Directory.OpenEntry(lab.Topology);
             if (!Recipient.TryParse(lab.ExitAddress.NetworkRequester, out Recipient service))

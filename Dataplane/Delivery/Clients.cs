@@ -38,7 +38,7 @@ internal sealed class Clients : IDisposable
 
     public SurbStore Surbs { get; }
 
-    /// <summary>The client with that tag; a new one is only opened when it brings SURBs, else there is no way to answer it.</summary>
+    /// <summary>The client with that tag; a new one is only opened when it brings SURBs or data, else it is not worth a place.</summary>
     public bool TryTouch(PeerTag tag, bool mayOpen, long now, out int peer)
     {
         if (!Peers.TryFind(tag, out peer))

@@ -288,11 +288,12 @@ internal sealed class Inbox
             case MessageKind.Plain:
                 break;
             case MessageKind.RepliableData or MessageKind.AdditionalSurbs or MessageKind.Heartbeat:
+                // Data may overtake the message whose SURBs it counts on: the mixnet keeps no order.
                 bool known = _clients.TryTouch(
-                    PeerTag.Read(message.SenderTag), mayOpen: message.Surbs.Count > 0, now, out peer);
+                    PeerTag.Read(message.SenderTag),
+                    mayOpen: message.Kind == MessageKind.RepliableData || message.Surbs.Count > 0, now, out peer);
                 if (!known)
                 {
-                    // Nothing can be said to it, now or later.
                     _memory.Free(slot);
                     return;
                 }

@@ -60,7 +60,7 @@ internal static class MetricHelp
         [Counter.Delivery_MessageTooLarge] = "Messages dropped because they are longer than delivery.maximum_message_bytes.",
         [Counter.Delivery_BadPadding] = "Messages dropped because of their padding.",
         [Counter.Delivery_BadMessage] = "Messages dropped because they cannot be read.",
-        [Counter.Delivery_NoReturnPath] = "Messages of unknown clients that brought no SURBs, so that nothing can answer them.",
+        [Counter.Delivery_NoReturnPath] = "Messages of unknown clients that brought neither data nor SURBs.",
         [Counter.Delivery_UnexpectedMessage] = "Messages of a kind that no service expects.",
         [Counter.Delivery_Messages] = "Complete messages handed to services.",
         [Counter.Delivery_MovedToOtherCore] = "Fragments and messages passed to another core.",

@@ -149,7 +149,9 @@ public sealed class ExitPathTests : IDisposable
         badHop[22 + ReplySurb.FirstHopOffset] = 9;
         exit.Deliver(_client.Send(badHop));
         Assert.Equal(3, exit.Count(Counter.Delivery_BadMessage));
-        exit.Deliver(_client.Send(_client.Message([1])));
+        byte[] neither = _client.Message([1]);
+        neither[17] = 4;
+        exit.Deliver(_client.Send(neither));
         Assert.Equal(1, exit.Count(Counter.Delivery_NoReturnPath));
 
         exit.Deliver(new byte[386], PacketSize.Acknowledgement);
@@ -158,6 +160,17 @@ public sealed class ExitPathTests : IDisposable
         Assert.Empty(exit.One.Service.Messages);
         exit.Flush();
         Assert.Equal(0, exit.SlotsInUse);
+    }
+
+    [Fact]
+    public void DataMayOvertakeTheMessageThatBringsTheSurbs()
+    {
+        using var exit = new ExitBench(_lab, delivery: s_quiet);
+        exit.Deliver(_client.Send(_client.Message([7])));
+        exit.Deliver(_client.Send(_client.Message([8], surbs: 1)));
+        Assert.Equal(2, exit.One.Service.Messages.Count);
+        Assert.Single(exit.One.Service.Messages.Select(m => m.Peer).Distinct());
+        Assert.Equal(1, exit.Count(Counter.Delivery_PeersOpened));
     }
 
     [Fact]
