@@ -14,7 +14,8 @@ namespace FastExit.Bench.Figures;
 /// </summary>
 internal static class FiguresCommand
 {
-    private const int WarmUpBytes = 2_000_000;
+    // Tables grow to their working size once; the figures are of the steady state after that.
+    private const int WarmUpBytes = 10_000_000;
     private static readonly int[] s_idle = [1, 1_000, 10_000];
 
     public static Command Create()

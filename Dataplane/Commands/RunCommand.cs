@@ -15,6 +15,9 @@ namespace FastExit.Commands;
 /// </summary>
 internal static class RunCommand
 {
+    // One reload after the other: a key set is only retired when every core has moved on to its successor.
+    private static readonly SemaphoreSlim s_reloading = new(1);
+
     public static Command Create(ExitServiceStart start)
     {
         var dataDirectory = CommandLine.DataDirectory(required: true);
@@ -112,6 +115,7 @@ internal static class RunCommand
 
     private static async Task ReloadAsync(IExitService service, string dataDirectory, Action<string> log)
     {
+        await s_reloading.WaitAsync().ConfigureAwait(false);
         try
         {
             var problem = await service.ReloadPolicyAsync().ConfigureAwait(false);
@@ -124,6 +128,10 @@ internal static class RunCommand
         {
             // Nobody awaits a reload, and the service goes on with what it has.
             log($"not read again, what was in force stays: {OperatorErrors.Line(error)}");
+        }
+        finally
+        {
+            s_reloading.Release();
         }
     }
 

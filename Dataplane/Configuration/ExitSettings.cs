@@ -63,8 +63,8 @@ public sealed record MixLinkSettings
     public TimeSpan EgressExpiry { get; init; } = TimeSpan.FromSeconds(5);
     public TimeSpan EgressIdle { get; init; } = TimeSpan.FromMinutes(5);
 
-    /// <summary>Bits of a replay filter per key and core, as a number of packets it holds at a false positive rate of 1e-5.</summary>
-    public int ReplayFilterPackets { get; init; } = 4_000_000;
+    /// <summary>Packets that the replay filter of one key holds, for all cores; 5 bytes each, touched as they come.</summary>
+    public int ReplayFilterPackets { get; init; } = 64_000_000;
 }
 
 public sealed record DeliverySettings

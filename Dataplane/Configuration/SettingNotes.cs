@@ -44,7 +44,7 @@ internal static class SettingNotes
         new("cores.cores", "CPU numbers, one thread each.", 1, 64),
         new("cores.pin", "false lets the threads wander (beside other load)."),
 
-        new("memory.regular_slots", "Slots of 2,560 bytes: packets and reads of destinations' sockets.", 256, 819_200),
+        new("memory.regular_slots", "Slots of 2,560 bytes: packets and reads of destinations' sockets.", 2_048, 819_200),
         new("memory.extended_slots", "Slots of 34,816 bytes: extended packets.", 1, 32_768),
         new("memory.assembly_bytes", "For messages of several packets that are not complete yet, and for those in use.", 5 * Mebi + 512 * Kibi, 2 * Gibi - 1),
         new("memory.huge_pages", "Try 2 MiB pages first (vm.nr_hugepages)."),
@@ -59,7 +59,7 @@ internal static class SettingNotes
         new("mix_link.maximum_backoff", "Longest such pause.", 10, Day),
         new("mix_link.egress_expiry", "A packet that waited longer for its next hop is dropped.", 10, 10 * Minute),
         new("mix_link.egress_idle", "An unused connection to a next hop is closed.", Second, Day),
-        new("mix_link.replay_filter_packets", "Packets that a replay filter remembers at a false positive rate of 1e-5, per key and core.", 1_000, 400_000_000),
+        new("mix_link.replay_filter_packets", "Packets that the filter of one key remembers, for all cores: 5 bytes each. Full, it refuses everything; size it for the key's life.", 1_000, 400_000_000),
 
         new("delivery.maximum_sets", "Fragment sets that are not complete.", 16, 1 << 20),
         new("delivery.set_age", "Older incomplete sets are dropped.", Second, Hour),

@@ -173,6 +173,7 @@ internal sealed class Inbox
 
     private bool AddFragment(in FragmentHeader header, SlotHandle slot, ReadOnlySpan<byte> fragment, long now)
     {
+        _recent.Expire(now);
         if (_recent.Contains(RecentSets.KeyOf(header.SetId)))
         {
             _counters.Increment(Counter.Delivery_LateFragment);

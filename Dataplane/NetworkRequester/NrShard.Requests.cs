@@ -1,6 +1,7 @@
 using FastExit.Cores;
 using FastExit.Crypto.EndToEnd;
 using FastExit.Delivery;
+using FastExit.Memory;
 using FastExit.NetworkRequester.Protocol;
 
 namespace FastExit.NetworkRequester;
@@ -159,7 +160,7 @@ internal sealed partial class NrShard
             message.Offset + message.Bytes - bytes,
             bytes,
             request.Closed,
-            c.State == ConnectionState.Early ? int.MaxValue : _settings.ReorderBytesPerConnection,
+            c.State == ConnectionState.Early ? int.MaxValue : HeldBytesLimit(message.Slot),
             out bool slotTaken);
         switch (status)
         {
@@ -184,6 +185,17 @@ internal sealed partial class NrShard
         }
 
         return slotTaken;
+    }
+
+    /// <summary>
+    /// What one connection may hold for a destination that does not take it. When slots run short, whoever holds more than a little
+    /// and sends on is closed: the slots are everybody's.
+    /// </summary>
+    private int HeldBytesLimit(SlotHandle slot)
+    {
+        SlotPool slots = _memory.Own;
+        bool isShort = slots.Available(slot.Class) < slots.Total(slot.Class) / 4;
+        return isShort ? Math.Min(_settings.ReorderBytesPerConnection, HeldBytesWhenShort) : _settings.ReorderBytesPerConnection;
     }
 
     private void OnAccepted(int index, OrderedStatus status, bool empty)

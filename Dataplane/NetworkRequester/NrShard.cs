@@ -32,6 +32,8 @@ internal sealed partial class NrShard : IReplyPathOwner, IService, IDisposable
     private const long CreditPollMilliseconds = 250;
     private const long RetryMilliseconds = 10;
 
+    private const int HeldBytesWhenShort = 128 << 10;
+
     // Records that only await the kernel do not count against the limits.
     private const int ClosingRecords = 1024;
 
