@@ -283,6 +283,39 @@ public sealed class NrShardLimitTests
     }
 
     [Fact]
+    public void WhenSlotsRunShortWhoHoldsManyIsClosed()
+    {
+        using var release = new ManualResetEventSlim();
+        using var stuck = new LoopbackServer(s => release.Wait());
+        using var reading = new LoopbackServer(s =>
+        {
+            byte[] buffer = new byte[1000];
+            int received = s.Receive(buffer);
+            s.Send(buffer.AsSpan(0, received));
+            s.Dispose();
+        });
+        using var world = new ShardWorld(regularSlots: 1024);
+        TestClient hoarder = world.Anonymous(1);
+        TestClient other = world.Anonymous(2);
+        hoarder.Connect(stuck.Address);
+        other.Connect(reading.Address);
+        world.Until(() => hoarder.IsOpen && other.IsOpen, "open");
+        byte[] payload = new byte[1500];
+        for (int i = 0; i < 50_000 && !hoarder.IsClosed; i++)
+        {
+            hoarder.Send(payload);
+            world.Pump(0);
+        }
+
+        Assert.True(hoarder.IsClosed);
+        Assert.Equal(1, world.Read(Counter.NetworkRequester_ReorderOverflow));
+        other.Send([1, 2, 3]);
+        world.Until(() => other.IsClosed, "the other's answer");
+        Assert.Equal([1, 2, 3], other.Received);
+        release.Set();
+    }
+
+    [Fact]
     public void WithoutSlotsReadingWaits()
     {
         byte[] data = RandomNumberGenerator.GetBytes(200_000);

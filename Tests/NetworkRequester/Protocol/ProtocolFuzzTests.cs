@@ -146,7 +146,7 @@ public sealed class ProtocolFuzzTests
         byte[][] binary = [new BinaryInformation { BuildVersion = "1" }.ToJson()];
         int versionsRead = 0;
         int informationRead = 0;
-        for (int i = 0; i < Inputs / 2; i++)
+        for (int i = 0; i < Inputs; i++)
         {
             int length = Mutate(random, seeds, json);
             if (SupportedVersions.TryParse(json.AsSpan(0, length), out SupportedVersions versions))
