@@ -73,9 +73,6 @@ internal sealed class RouteBook
 
     public int OwnGateway => _own;
 
-    /// <summary>Sum of the delays drawn for the last route's mix hops.</summary>
-    public TimeSpan LastDelay { get; private set; }
-
     public bool TryFindGateway(ReadOnlySpan<byte> identity, out int gateway) =>
         _gateways.TryGetValue(PeerTag.Read(identity), out gateway)
         && identity.SequenceEqual(_gatewayIdentities.AsSpan(gateway * KeyBytes, KeyBytes));
@@ -86,20 +83,17 @@ internal sealed class RouteBook
     /// <summary>A fresh route; its spans are valid until the next call.</summary>
     public SphinxRoute Draw(int gateway, ReadOnlySpan<byte> destination, ReadOnlySpan<byte> identifier)
     {
-        double total = 0;
         for (int layer = 0; layer < 3; layer++)
         {
             int node = (int)(((ulong)NextUInt32() * (ulong)_layerCount[layer]) >> 32);
             _layerKeys[layer].AsSpan(node * KeyBytes, KeyBytes).CopyTo(_keys.AsSpan(layer * KeyBytes));
             _layerAddresses[layer].AsSpan(node * KeyBytes, KeyBytes).CopyTo(_addresses.AsSpan(layer * KeyBytes));
             _delays[layer] = NextDelay();
-            total += _delays[layer];
         }
 
         _gatewayKeys.AsSpan(gateway * KeyBytes, KeyBytes).CopyTo(_keys.AsSpan(3 * KeyBytes));
         _gatewayAddresses.AsSpan(gateway * KeyBytes, KeyBytes).CopyTo(_addresses.AsSpan(3 * KeyBytes));
         _delays[3] = NextDelay();
-        LastDelay = TimeSpan.FromMilliseconds(total / 1e6);
         return new SphinxRoute(_keys, _addresses, _delays, destination, identifier);
     }
 

@@ -1,14 +1,5 @@
 using System.Net;
 using System.Net.Sockets;
-using FastExit.Configuration;
-using FastExit.Cores;
-using FastExit.Crypto.EndToEnd;
-using FastExit.Delivery;
-using FastExit.Memory;
-using FastExit.Native.IoUring;
-using FastExit.Native.Sockets;
-using FastExit.NetworkRequester;
-using FastExit.NetworkRequester.Protocol;
 using Xunit;
 
 namespace FastExit.Tests.NetworkRequester;
