@@ -2,43 +2,79 @@
 
 # The SDK must not ask for libicu, send telemetry, or leave build servers behind.
 export DOTNET_SYSTEM_GLOBALIZATION_INVARIANT=1 DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1 DOTNET_CLI_UI_LANGUAGE=en
-export MSBUILDDISABLENODEREUSE=1 DOTNET_CLI_USE_MSBUILD_SERVER=0
+export MSBUILDDISABLENODEREUSE=1 DOTNET_CLI_USE_MSBUILD_SERVER=0 UseSharedCompilation=false
+export DOTNET_CLI_WORKLOAD_UPDATE_NOTIFY_DISABLE=true DOTNET_SKIP_WORKLOAD_INTEGRITY_CHECK=1 DOTNET_GENERATE_ASPNET_CERTIFICATE=false
 
 fail() {
     printf '%s\n' "$*" >&2
     exit 1
 }
 
-as_root() {
-    if [ "$(id -u)" -eq 0 ]; then
-        "$@"
-    elif command -v sudo >/dev/null 2>&1; then
-        sudo "$@"
-    else
-        fail "root is needed for: $* (become root, or install sudo)"
+# SDK and NuGet keep files in HOME, which services and containers may lack.
+if [ -z "${HOME:-}" ] || [ ! -d "$HOME" ] || [ ! -w "$HOME" ]; then
+    export HOME="$PWD/.home"
+    mkdir -p "$HOME" || fail "$PWD cannot be written by user $(id -u): clone the repository as this user"
+fi
+
+# Rings are charged to the user's locked memory and sockets to its descriptors: take what the hard limits allow.
+ulimit -S -n "$(ulimit -H -n)" 2>/dev/null || true
+ulimit -S -l "$(ulimit -H -l)" 2>/dev/null || true
+
+present() {
+    case $1 in
+        /*) [ -e "$1" ] ;;
+        *) PATH="$PATH:/usr/sbin:/sbin" command -v "$1" >/dev/null 2>&1 ;;
+    esac
+}
+
+# install PACKAGE ...: by apt; says which one command does it where this user may not.
+install() {
+    local command="apt-get update && apt-get install -y --no-install-recommends $*" root=() said
+    command -v apt-get >/dev/null 2>&1 || fail "missing here: $*; install them with this system's package manager"
+    if [ "$(id -u)" -ne 0 ]; then
+        command -v sudo >/dev/null 2>&1 || fail "missing here: $*; run this as root, then start again: $command"
+        root=(sudo)
+        # Without a terminal nobody can type a password.
+        [ -t 0 ] || root=(sudo -n)
+    fi
+    printf 'installing %s\n' "$*"
+    if ! said=$("${root[@]}" sh -c "export DEBIAN_FRONTEND=noninteractive; $command" 2>&1 </dev/null); then
+        printf '%s\n' "$said" | tail -n 15 >&2
+        fail "could not install $*; run this as root, then start again: $command"
     fi
 }
 
-# need COMMAND=PACKAGE ...: installs the packages of commands that are not there.
+# need COMMAND=PACKAGE ...: installs the packages of commands (or files) that are not there.
 need() {
     local pair missing=()
     for pair in "$@"; do
-        PATH="$PATH:/usr/sbin:/sbin" command -v "${pair%%=*}" >/dev/null 2>&1 || missing+=("${pair#*=}")
+        present "${pair%%=*}" || missing+=("${pair#*=}")
     done
-    [ "${#missing[@]}" -eq 0 ] && return 0
-    command -v apt-get >/dev/null 2>&1 || fail "missing here: ${missing[*]}; install them with this system's package manager"
-    printf 'installing %s\n' "${missing[*]}"
-    as_root apt-get update -qq
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+    [ "${#missing[@]}" -eq 0 ] || install "${missing[@]}"
+}
+
+# want COMMAND=PACKAGE REASON: as need, but goes on without it.
+want() {
+    present "${1%%=*}" || (install "${1#*=}") 2>/dev/null || printf 'going on without %s: %s\n' "${1#*=}" "$2"
+}
+
+# curl, and where Debian keeps them the certificates without which neither it nor NuGet trusts any server.
+need_curl() {
+    local wanted=(curl=curl)
+    ! command -v apt-get >/dev/null 2>&1 || wanted+=(/etc/ssl/certs/ca-certificates.crt=ca-certificates)
+    need "${wanted[@]}"
 }
 
 need_dotnet() {
-    command -v dotnet >/dev/null 2>&1 || { [ -x "$HOME/.dotnet/dotnet" ] && export PATH="$HOME/.dotnet:$PATH"; } || true
-    if ! command -v dotnet >/dev/null 2>&1 || ! dotnet --list-sdks 2>/dev/null | grep -q '^10\.'; then
-        need curl=curl
-        printf '%s\n' "The .NET 10 SDK is missing. This gets it:" >&2
-        # shellcheck disable=SC2016
-        printf '%s\n' '  curl -fsSL https://dot.net/v1/dotnet-install.sh | bash -s -- --channel 10.0 && export PATH="$HOME/.dotnet:$PATH"' >&2
-        exit 1
-    fi
+    local candidate
+    for candidate in "$(command -v dotnet || true)" "${DOTNET_ROOT:-}/dotnet" "$HOME/.dotnet/dotnet" /usr/share/dotnet/dotnet /usr/lib/dotnet/dotnet; do
+        [ -x "$candidate" ] && "$candidate" --list-sdks 2>/dev/null | grep -q '^10\.' || continue
+        # The built programs look for the runtime there; the SDK need not be where they would look by themselves.
+        DOTNET_ROOT=$(dirname "$(readlink -f "$candidate")")
+        export DOTNET_ROOT PATH="$DOTNET_ROOT:$PATH"
+        return 0
+    done
+    printf '%s\n' 'The .NET 10 SDK is missing. This gets it, then start again:' >&2
+    printf '%s\n' '  curl -fsSL https://dot.net/v1/dotnet-install.sh | bash -s -- --channel 10.0' >&2
+    exit 1
 }

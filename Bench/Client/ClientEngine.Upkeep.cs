@@ -152,8 +152,11 @@ internal sealed partial class ClientEngine
             connection.StalledSince = 0;
         }
 
-        if (connection.Connected && !connection.LocalClosed
-            && now - connection.LastSent > KeepaliveAfter(connection, now))
+        if (!connection.Connected || now - connection.LastSent <= KeepaliveAfter(connection, now))
+            return;
+        if (connection.LocalClosed)
+            RepeatClose(connection, now);
+        else
             SendStream(connection, default, closed: false, isData: false, now);
     }
 

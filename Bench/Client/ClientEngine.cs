@@ -23,7 +23,6 @@ internal sealed partial class ClientEngine : IDeliveryTarget, IDisposable
     private readonly EntryGateway _gateway;
     private readonly ClientIdentity _identity;
     private readonly Recipient _service;
-    private readonly PacketFactory _factory;
     private readonly EngineInbox _inbox = new();
     private readonly PendingFragments _pending = new();
     private readonly Queue<OutgoingFragment> _again = new();
@@ -34,6 +33,8 @@ internal sealed partial class ClientEngine : IDeliveryTarget, IDisposable
     private readonly Reassembler _reassembler;
     private readonly Thread _thread;
     private readonly byte[] _senderTag = new byte[EndToEndMessage.SenderTagBytes];
+    private PacketFactory _factory;
+    private PacketFactory? _nextFactory;
     private volatile bool _stop;
     private int _openConnections;
     private long _nextTick;
@@ -77,6 +78,17 @@ internal sealed partial class ClientEngine : IDeliveryTarget, IDisposable
         return connection;
     }
 
+    /// <summary>
+    /// From now on packets and SURBs are made for these nodes' keys. After a change of rotation the service gets SURBs of the new one at
+    /// once; answers by older ones are still read (end-to-end.md §8.6).
+    /// </summary>
+    /// <exception cref="ArgumentException">The topology lacks a layer, the client's gateway or the service's.</exception>
+    public void UseTopology(NetworkTopology topology)
+    {
+        Volatile.Write(ref _nextFactory, new PacketFactory(topology, _identity, _service, _settings.MeanHopDelay));
+        _inbox.Wake();
+    }
+
     public void Deliver(ReadOnlySpan<byte> payload)
     {
         if (!_inbox.TryPut(payload))
@@ -99,6 +111,7 @@ internal sealed partial class ClientEngine : IDeliveryTarget, IDisposable
         while (!_stop)
         {
             long now = Environment.TickCount64;
+            TakeTopology();
             bool worked = TakeCommands(now) | TakeDeliveries(now);
             if (now >= _nextTick)
             {
@@ -115,6 +128,15 @@ internal sealed partial class ClientEngine : IDeliveryTarget, IDisposable
 
         foreach (ProxyConnection connection in _connections.Values.ToArray())
             Remove(connection, new ConnectOutcome(false, ConnectFailure.Limit, "the client is stopping"));
+    }
+
+    private void TakeTopology()
+    {
+        if (Volatile.Read(ref _nextFactory) is null || Interlocked.Exchange(ref _nextFactory, null) is not { } factory)
+            return;
+        if (factory.Rotation != _factory.Rotation)
+            _ledger.Forget();
+        _factory = factory;
     }
 
     private bool TakeCommands(long now)
@@ -168,11 +190,19 @@ internal sealed partial class ClientEngine : IDeliveryTarget, IDisposable
         Enqueue(_urgent, new OutgoingMessage(connection, isData: false), surbs, request.AsSpan(0, bytes), default, now);
     }
 
-    private void SendStream(ProxyConnection connection, ArraySegment<byte> payload, bool closed, bool isData, long now)
+    private void SendStream(ProxyConnection connection, ArraySegment<byte> payload, bool closed, bool isData, long now) =>
+        SendStream(connection, connection.NextSequence++, payload, closed, isData, now);
+
+    // Nothing may follow the close, but it may come again: who knows the connection ignores it, who does not says so.
+    private void RepeatClose(ProxyConnection connection, long now) =>
+        SendStream(connection, connection.NextSequence - 1, default, closed: true, isData: false, now);
+
+    private void SendStream(
+        ProxyConnection connection, ulong sequence, ArraySegment<byte> payload, bool closed, bool isData, long now)
     {
         Span<byte> header = stackalloc byte[32];
         RequestWriter.TryWriteSendHeader(
-            header, MessageForm.Version3, connection.Id, connection.NextSequence++, closed, out int headerBytes);
+            header, MessageForm.Version3, connection.Id, sequence, closed, out int headerBytes);
         connection.LastSent = now;
         Counters.Add(ClientCounter.BytesUp, payload.Count);
 

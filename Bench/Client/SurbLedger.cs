@@ -46,7 +46,9 @@ internal sealed class SurbLedger(int maximumKeys, TimeSpan age)
         return true;
     }
 
-    /// <summary>The service has lost what it had.</summary>
+    /// <summary>
+    /// What the service has is lost, or made for keys that are on their way out: it counts no more, but may still be used.
+    /// </summary>
     public void Forget() => _newestUsed = _made;
 
     // The order still names used keys; without this a long download would let it grow by one entry per reply.

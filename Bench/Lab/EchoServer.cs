@@ -11,6 +11,11 @@ namespace FastExit.Bench.Lab;
 /// </summary>
 internal sealed class EchoServer : IDisposable
 {
+    public const int DefaultPort = 50007;
+
+    /// <summary>The bundled policy allows this port and all above it.</summary>
+    private const int FirstAllowedPort = 50000;
+    private const int Attempts = 100;
     private const int MaximumConnections = 256;
     private readonly TcpListener _listener;
     private readonly CancellationTokenSource _stop = new();
@@ -25,13 +30,31 @@ internal sealed class EchoServer : IDisposable
         }
         catch (SocketException e)
         {
-            throw new LabException($"the echo server cannot listen on {address}: {e.Message}");
+            throw new LabException($"the echo server cannot listen on {address}: {e.Message}; choose another port with --echo, 0 for any that is free");
         }
 
         _ = Task.Run(AcceptAsync);
     }
 
     public IPEndPoint Address => (IPEndPoint)_listener.LocalEndpoint;
+
+    /// <summary>On loopback; port 0 takes any free one that the bundled policy allows.</summary>
+    /// <exception cref="LabException">The port is in use.</exception>
+    public static EchoServer Open(int port)
+    {
+        for (int attempt = 1; ; attempt++)
+        {
+            int chosen = port == 0 ? Random.Shared.Next(FirstAllowedPort, IPEndPoint.MaxPort + 1) : port;
+            try
+            {
+                return new EchoServer(new IPEndPoint(IPAddress.Loopback, chosen));
+            }
+            catch (LabException) when (port == 0 && attempt < Attempts)
+            {
+                // Somebody has that one.
+            }
+        }
+    }
 
     public void Dispose()
     {

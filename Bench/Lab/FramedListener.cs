@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using FastExit.MixLink;
+using Microsoft.Extensions.ObjectPool;
 
 namespace FastExit.Bench.Lab;
 
@@ -11,6 +12,9 @@ namespace FastExit.Bench.Lab;
 internal sealed class FramedListener : IDisposable
 {
     private const int MaximumConnections = 256;
+
+    // Connections come and go; their buffers are too large to be made anew each time.
+    private readonly DefaultObjectPool<FrameReader> _readers = new(new DefaultPooledObjectPolicy<FrameReader>(), MaximumConnections);
     private readonly Socket _socket;
     private readonly Action<MixPacket> _receive;
     private readonly CancellationTokenSource _stop = new();
@@ -80,7 +84,7 @@ internal sealed class FramedListener : IDisposable
 
     private async Task ReadAsync(Socket peer)
     {
-        var reader = new FrameReader();
+        FrameReader reader = _readers.Get();
         try
         {
             while (true)
@@ -101,6 +105,7 @@ internal sealed class FramedListener : IDisposable
         }
         finally
         {
+            _readers.Return(reader);
             peer.Dispose();
             Interlocked.Decrement(ref _connections);
         }
@@ -108,7 +113,7 @@ internal sealed class FramedListener : IDisposable
 }
 
 /// <summary>Cuts a byte stream into framed packets; holds one read's worth of bytes and at least one whole frame.</summary>
-internal sealed class FrameReader
+internal sealed class FrameReader : IResettable
 {
     private const int BufferBytes = 128 << 10;
     private readonly byte[] _buffer = new byte[BufferBytes];
@@ -129,6 +134,13 @@ internal sealed class FrameReader
 
             return _buffer.AsMemory(_end);
         }
+    }
+
+    /// <summary>Forgets what is left of one stream, for the next.</summary>
+    public bool TryReset()
+    {
+        _start = _end = 0;
+        return true;
     }
 
     /// <returns>False: the stream is not a sequence of frames.</returns>

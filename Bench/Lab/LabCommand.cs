@@ -30,6 +30,16 @@ internal static class LabCommand
             Description = "Port of the local web server; the default is one that the default policy allows",
             DefaultValueFactory = _ => DefaultWebPort,
         };
+        var echo = new Option<int>("--echo")
+        {
+            Description = "Port of the local echo server; 0 takes any free one that the default policy allows, and prints it",
+            DefaultValueFactory = _ => EchoServer.DefaultPort,
+        };
+        echo.Validators.Add(result =>
+        {
+            if (result.GetValueOrDefault<int>() is < 0 or > IPEndPoint.MaxPort)
+                result.AddError("--echo is a port from 0 to 65535");
+        });
         var noWeb = new Option<bool>("--no-web") { Description = "No local servers; the exit's address guard stays closed" };
         var delay = new Option<TimeSpan>("--delay")
         {
@@ -52,7 +62,7 @@ internal static class LabCommand
         };
         var command = new Command("lab", "A mixnet on this machine: three mixes, an entry gateway and a real exit")
         {
-            directory, socks, optimistic, web, noWeb, delay, cores, loss, set, binary,
+            directory, socks, optimistic, web, echo, noWeb, delay, cores, loss, set, binary,
         };
         command.SetAction((result, stop) => RunAsync(
             new LabSettings
@@ -62,6 +72,7 @@ internal static class LabCommand
                 Set = result.GetValue(set) ?? [],
                 Cores = result.GetValue(cores) ?? [],
                 WebPort = result.GetValue(noWeb) ? null : result.GetValue(web),
+                EchoPort = result.GetValue(echo),
                 MeanHopDelay = result.GetValue(delay),
                 Loss = Math.Clamp(result.GetValue(loss), 0, 0.5),
             },

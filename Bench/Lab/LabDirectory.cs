@@ -18,14 +18,24 @@ internal sealed record ExitAddress(string NetworkRequester, byte[] Identity, byt
             JsonElement root = document.RootElement;
             return new ExitAddress(
                 Text(root, "network_requester"),
-                Base58.Bitcoin.Decode(Text(root, "identity")),
-                Base58.Bitcoin.Decode(Text(root, "sphinx_key")),
+                Key(root, "identity"),
+                Key(root, "sphinx_key"),
                 IPEndPoint.Parse(Text(root, "mix_address")));
         }
         catch (Exception e) when (e is JsonException or FormatException or ArgumentException or InvalidOperationException or KeyNotFoundException)
         {
             throw new LabException($"the exit's address is not as expected: {e.Message}");
         }
+    }
+
+    private static byte[] Key(JsonElement root, string name)
+    {
+        string text = Text(root, name);
+
+        // The decoder fails in its own way on other characters.
+        return !text.AsSpan().ContainsAnyExcept(TopologyFile.Base58Characters) && Base58.Bitcoin.Decode(text) is { Length: TopologyNode.KeyBytes } key
+            ? key
+            : throw new FormatException($"{name} is not base58 of {TopologyNode.KeyBytes} bytes");
     }
 
     private static string Text(JsonElement root, string name) =>

@@ -18,6 +18,9 @@ internal sealed record LabSettings
 
     public int? WebPort { get; init; }
 
+    /// <summary>With a web server; 0 takes any free port that the bundled policy allows.</summary>
+    public int EchoPort { get; init; } = EchoServer.DefaultPort;
+
     public TimeSpan MeanHopDelay { get; init; } = TimeSpan.FromMilliseconds(10);
 
     public double Loss { get; init; }
@@ -29,7 +32,6 @@ internal sealed class LabNetwork : IAsyncDisposable
     /// <summary>Lets the exit connect to this machine's loopback; the guard stands in every other set-up.</summary>
     private const string OpenGuard = "policy.allowed_local_prefixes=[\"127.0.0.1/32\"]";
 
-    private const int EchoPort = 50007;
     private const int QuickEnds = 3;
     private const int QuickEndMilliseconds = 5000;
     private static readonly TimeSpan s_exitPatience = TimeSpan.FromSeconds(20);
@@ -108,8 +110,8 @@ internal sealed class LabNetwork : IAsyncDisposable
         if (settings.WebPort is { } port)
         {
             _web = await LabWeb.StartAsync(new IPEndPoint(IPAddress.Loopback, port)).ConfigureAwait(false);
-            _echo = new EchoServer(new IPEndPoint(IPAddress.Loopback, EchoPort));
-            log($"web server on http://127.0.0.1:{port}/, echo on 127.0.0.1:{EchoPort}");
+            _echo = EchoServer.Open(settings.EchoPort);
+            log($"web server on http://127.0.0.1:{port}/, echo on {_echo.Address}");
         }
 
         await StartExitAsync(settings, log).ConfigureAwait(false);

@@ -66,7 +66,7 @@ public class PacketBenchmarks
         for (int i = 0; i < Lanes; i++)
         {
             _acks.Add(
-                _forge.Routes.Draw(_forge.Routes.OwnGateway, _forge.Address.Identity, _identifier),
+                _forge.Routes.Draw(_forge.Routes.OwnGatewayOf(KeyRotation.Unknown), _forge.Address.Identity, _identifier),
                 _forge.AckKey, 1, (byte)(i + 1));
         }
 

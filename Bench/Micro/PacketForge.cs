@@ -73,11 +73,11 @@ internal sealed class PacketForge
         FragmentPlan.For(message.Length, fragmentBytes).WriteFragment(
             message, 0, [SetId.Next()], _region.AsSpan(801, fragmentBytes));
         _acks.Clear();
-        _acks.Add(_creatorRoutes.Draw(_creatorRoutes.OwnGateway, _clientIdentity, _identifier), AckKey, 1, 1);
+        _acks.Add(_creatorRoutes.Draw(_creatorRoutes.OwnGatewayOf(KeyRotation.Unknown), _clientIdentity, _identifier), AckKey, 1, 1);
         _acks.Build();
         _packets.Clear();
         _packets.Add(
-            0, PacketSize.Regular, _routes.Draw(_routes.OwnGateway, Address.Identity, _identifier),
+            0, PacketSize.Regular, _routes.Draw(_routes.OwnGatewayOf(KeyRotation.Unknown), Address.Identity, _identifier),
             Address.EncryptionKey, _acks.Prefix(0));
         _packets.Build(_region);
         Span<SphinxLane> lane = [new SphinxLane { Offset = 0, Length = PacketSizes.PacketBytes(PacketSize.Regular) }];
@@ -97,7 +97,7 @@ internal sealed class PacketForge
     public byte[] ReplySurb()
     {
         _surbs.Clear();
-        _surbs.Add(_creatorRoutes.Draw(_creatorRoutes.OwnGateway, _clientIdentity, _identifier));
+        _surbs.Add(_creatorRoutes.Draw(_creatorRoutes.OwnGatewayOf(KeyRotation.Unknown), _clientIdentity, _identifier));
         _surbs.Build();
         return _surbs.Surb(0).ToArray();
     }

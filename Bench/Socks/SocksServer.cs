@@ -162,25 +162,31 @@ internal sealed class SocksServer : IDisposable
         Task down = SendDownAsync(socket, connection);
         Task first = await Task.WhenAny(up, down).ConfigureAwait(false);
         if (first.IsFaulted)
-        {
-            if (connection is { FailureReason: { } reason, Opened: { IsCompletedSuccessfully: true, Result.Connected: true } })
-                _log($"connection lost: {reason}");
-
-            // No orderly end: the application must not take what it got for the whole.
-            socket.LingerState = new LingerOption(true, 0);
-            socket.Dispose();
-            connection.Close();
-        }
-
+            Reset(socket, connection);
         try
         {
             await Task.WhenAll(up, down).ConfigureAwait(false);
+        }
+        catch when (!first.IsFaulted)
+        {
+            Reset(socket, connection);
+            throw;
         }
         finally
         {
             if (_settings.Optimistic && connection.Opened is { IsCompletedSuccessfully: true, Result.Connected: false })
                 LogRefusal(connection.HostPort, connection.Opened.Result);
         }
+    }
+
+    // No orderly end: the application must not take what it got for the whole.
+    private void Reset(Socket socket, ProxyConnection connection)
+    {
+        if (connection is { FailureReason: { } reason, Opened: { IsCompletedSuccessfully: true, Result.Connected: true } })
+            _log($"connection lost: {reason}");
+        socket.LingerState = new LingerOption(true, 0);
+        socket.Dispose();
+        connection.Close();
     }
 
     /// <summary>Waits for the service's answer and passes it on; false: refused.</summary>

@@ -36,7 +36,7 @@ internal static class CheckCommand
             }
             catch (ConfigurationException error)
             {
-                findings.Add(Finding.Fail("configuration", OperatorErrors.OneLine(error.Message), "as said there"));
+                findings.Add(Finding.Fail("configuration", error, "correct that line"));
             }
         }
 
@@ -61,7 +61,7 @@ internal static class CheckCommand
     {
         NodeKeys? keys = null;
         NetworkTopology? topology = null;
-        yield return Attempt("keys", "see above", () =>
+        yield return Attempt("keys", "restore the keys from a backup", () =>
         {
             keys = NodeKeys.Load(settings.DataDirectory);
             return $"complete; Sphinx key of rotation {keys.CurrentSphinxKey.RotationId}";
@@ -115,7 +115,7 @@ internal static class CheckCommand
         }
         catch (Exception error) when (error is KeyFileException or TopologyException or PolicyFormatException or IOException or UnauthorizedAccessException)
         {
-            return Finding.Fail(subject, OperatorErrors.OneLine(error.Message), mend);
+            return Finding.Fail(subject, error, mend);
         }
     }
 

@@ -6,14 +6,15 @@ using FastExit.Configuration;
 namespace FastExit.Commands;
 
 /// <summary>
-/// The program's commands. Exit codes: 0 done, 1 failed (or denied by `policy check`), 2 bad input. A failure is exactly one line on
-/// standard error.
+/// The program's commands. Exit codes: 0 done, 1 failed (or denied by `policy check`), 2 bad input, 3 `policy check` cannot tell. A
+/// failure is exactly one line on standard error.
 /// </summary>
 internal static class CommandLine
 {
     public const int Done = 0;
     public const int Failed = 1;
     public const int BadInput = 2;
+    public const int Unknown = 3;
 
     public static async Task<int> RunAsync(string[] arguments, ExitServiceStart start)
     {
@@ -31,8 +32,7 @@ internal static class CommandLine
             var parsed = root.Parse(arguments);
             if (parsed.Errors.Count > 0)
             {
-                await Console.Error.WriteLineAsync(
-                    $"fastexit: {OperatorErrors.OneLine(parsed.Errors[0].Message).TrimEnd('.')}; see `fastexit --help`").ConfigureAwait(false);
+                await Console.Error.WriteLineAsync($"fastexit: {Wrong(parsed)}").ConfigureAwait(false);
                 return BadInput;
             }
 
@@ -52,6 +52,17 @@ internal static class CommandLine
             await Console.Error.WriteLineAsync(OperatorErrors.Line(error)).ConfigureAwait(false);
             return Failed;
         }
+    }
+
+    private static string Wrong(ParseResult parsed)
+    {
+        var command = parsed.CommandResult.Command;
+        if (command.Subcommands.Count == 0)
+            return $"{OperatorErrors.OneLine(parsed.Errors[0].Message).TrimEnd('.')}; see `fastexit --help`";
+        var path = command is RootCommand ? "fastexit" : $"fastexit {command.Name}";
+        var known = string.Join(", ", command.Subcommands.Select(sub => sub.Name));
+        var bogus = parsed.UnmatchedTokens.Count == 0 ? "a command is missing" : $"{TomlAssignments.Printable(parsed.UnmatchedTokens[0])} is not a command of `{path}`";
+        return $"{bogus}; use one of: {known}; see `{path} --help`";
     }
 
     public static Option<string> DataDirectory(bool required) => new("--data-dir")

@@ -16,4 +16,12 @@ internal sealed record Finding(FindingLevel Level, string Subject, string Seen, 
     public static Finding Warn(string subject, string seen, string mend) => new(FindingLevel.Warn, subject, seen, mend);
 
     public static Finding Fail(string subject, string seen, string mend) => new(FindingLevel.Fail, subject, seen, mend);
+
+    /// <summary>From an operator's error: what stands after its last semicolon is the mend; <paramref name="otherwise"/> where it has none.</summary>
+    public static Finding Fail(string subject, Exception error, string otherwise)
+    {
+        var message = OperatorErrors.OneLine(error.Message);
+        var end = message.LastIndexOf("; ", StringComparison.Ordinal);
+        return end < 0 ? Fail(subject, message, otherwise) : Fail(subject, message[..end], message[(end + 2)..]);
+    }
 }

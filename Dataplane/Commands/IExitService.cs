@@ -2,6 +2,7 @@ using System.Net;
 using FastExit.Configuration;
 using FastExit.Cores;
 using FastExit.Identity;
+using FastExit.Sphinx;
 using FastExit.Topology;
 
 namespace FastExit.Commands;
@@ -12,6 +13,9 @@ internal interface IExitService : IAsyncDisposable
     IReadOnlyList<CoreCounters> Counters { get; }
 
     IReadOnlyList<IPEndPoint> Listening { get; }
+
+    /// <summary>How full each key's replay filter is.</summary>
+    IReadOnlyList<ReplayFilterFill> ReplayFilters => [];
 
     /// <summary>Faults when a core dies.</summary>
     Task Completion { get; }

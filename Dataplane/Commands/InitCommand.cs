@@ -116,6 +116,8 @@ internal static class InitCommand
             listeners.Add(endpoint);
         }
 
+        if (announce is not null && (announce.Port == 0 || !SettingDraft.IsOneHost(announce.Address)))
+            throw new ConfigurationException($"--announce {announce}: nobody can connect to that; give the address and port that mix nodes reach, such as 192.0.2.1:{DefaultPort}");
         var port = listeners.FirstOrDefault(address => address.Port != 0)?.Port ?? DefaultPort;
         var settings = ConfigurationFile.Defaults(dataDirectory, announce ?? new IPEndPoint(OwnAddress(), port));
         if (listeners.Count > 0)

@@ -1,11 +1,15 @@
 using System.CommandLine;
+using System.Net;
 using FastExit.Configuration;
 using FastExit.Policy;
 using FastExit.Resolution;
 
 namespace FastExit.Commands;
 
-/// <summary>`fastexit policy check HOST:PORT`: the verdict that a client would get, and the rule that made it. 0 accepted, 1 denied, 2 bad input.</summary>
+/// <summary>
+/// `fastexit policy check HOST:PORT`: the verdict that a client would get, and the rule that made it. Exit codes: 0 allowed, 1 denied,
+/// 2 bad input, 3 cannot tell because the name did not resolve.
+/// </summary>
 internal static class PolicyCommand
 {
     public static Command Create()
@@ -13,7 +17,7 @@ internal static class PolicyCommand
         var destination = new Argument<string>("HOST:PORT") { Description = "Destination as a client names it" };
         var dataDirectory = CommandLine.DataDirectory(required: false);
         var policy = new Option<string?>("--policy") { Description = "Policy file to judge by, instead of the node's", HelpName = "FILE" };
-        var check = new Command("check", "Says whether a client may reach a destination, and why") { destination, dataDirectory, policy };
+        var check = new Command("check", "Says whether a client may reach a destination, and why; ends with 0 allowed, 1 denied, 2 bad input, 3 cannot tell because the name did not resolve") { destination, dataDirectory, policy };
         check.SetAction((parsed, cancellation) => CheckAsync(
             parsed.GetRequiredValue(destination), parsed.GetValue(dataDirectory), parsed.GetValue(policy), cancellation));
         return new Command("policy", "Exit policy") { check };
@@ -42,12 +46,30 @@ internal static class PolicyCommand
             throw new ConfigurationException(OperatorErrors.OneLine(error.Message), error);
         }
 
+        RefuseBareIPv6(destination);
         using var resolver = new DestinationResolver(() => policy, guard, options);
         var result = await PolicyCheck.RunAsync(destination, resolver, cancellation).ConfigureAwait(false);
         if (result.Verdict.Outcome == DestinationOutcome.Malformed)
             throw new ConfigurationException($"{TomlAssignments.Printable(destination)}: {result.Verdict.Explain()}; write HOST:PORT, such as example.org:443");
         await Console.Out.WriteAsync(result.ToText()).ConfigureAwait(false);
+        if (result.IsUnknown)
+            return CommandLine.Unknown;
         return result.IsAllowed ? CommandLine.Done : CommandLine.Failed;
+    }
+
+    // Clients may leave the brackets out; a person who does has often forgotten the port, and its last group would be taken for one.
+    private static void RefuseBareIPv6(string destination)
+    {
+        if (destination.Length > DestinationAddress.MaximumBytes || destination.Contains('[', StringComparison.Ordinal) || destination.Count(character => character == ':') < 2)
+            return;
+        var whole = IPAddress.TryParse(destination, out _);
+        var host = destination[..destination.LastIndexOf(':')];
+        if (!whole && !IPAddress.TryParse(host, out _))
+            return;
+        var mend = $"[{host}]{destination[host.Length..]}";
+        if (whole)
+            mend = IPAddress.TryParse(host, out _) ? $"{mend}, or [{destination}]:PORT" : $"[{destination}]:PORT";
+        throw new ConfigurationException($"{TomlAssignments.Printable(destination)}: it is not clear where the port begins; put the IPv6 address in brackets: {mend}");
     }
 
     // The rules that `run` begins with.

@@ -102,7 +102,7 @@ internal static class RunCommand
     {
         if (listen is null)
             return null;
-        var collector = new CoreCollector(() => service.Counters);
+        var collector = new CoreCollector(() => service.Counters, () => service.ReplayFilters);
         try
         {
             return await MetricsEndpoint.StartAsync(listen, collector.Registry).ConfigureAwait(false);

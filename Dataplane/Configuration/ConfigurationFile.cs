@@ -70,10 +70,20 @@ internal static class ConfigurationFile
 
             if (setting.Note is { } note)
                 text.Append(CultureInfo.InvariantCulture, $"# {note}\n");
-            text.Append(CultureInfo.InvariantCulture, $"{setting.Name} = {SettingValue.Format(setting, setting.Read(settings))}\n");
+            text.Append(CultureInfo.InvariantCulture, $"{setting.Name} = {SettingValue.Format(setting, Written(setting, settings))}\n");
         }
 
         return text.ToString();
+    }
+
+    // What lies in the data directory moves with it.
+    private static object? Written(Setting setting, ExitSettings settings)
+    {
+        var value = setting.Read(settings);
+        if (!setting.IsPath || value is not string path)
+            return value;
+        var relative = Path.GetRelativePath(settings.DataDirectory, path);
+        return Path.IsPathRooted(relative) || relative is "." or ".." || relative.StartsWith("../", StringComparison.Ordinal) ? path : relative;
     }
 
     /// <summary>The settings of a node at <paramref name="announced"/> with every other key at its default.</summary>

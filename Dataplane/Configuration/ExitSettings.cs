@@ -54,6 +54,9 @@ public sealed record MixLinkSettings
     public bool LegacyFraming { get; init; } = true;
 
     public int MaximumConnections { get; init; } = 4096;
+
+    /// <summary>A connection without a complete frame for so long is closed; longer than <see cref="EgressIdle"/>, which other nodes may have too.</summary>
+    public TimeSpan IngressIdle { get; init; } = TimeSpan.FromMinutes(10);
     public int EgressQueuePackets { get; init; } = 2000;
     public TimeSpan ConnectTimeout { get; init; } = TimeSpan.FromSeconds(1.5);
     public TimeSpan InitialBackoff { get; init; } = TimeSpan.FromSeconds(1);
@@ -65,6 +68,9 @@ public sealed record MixLinkSettings
 
     /// <summary>Packets that the replay filter of one key holds, for all cores; 5 bytes each, touched as they come.</summary>
     public int ReplayFilterPackets { get; init; } = 64_000_000;
+
+    /// <summary>The filters lie in files of the data directory and outlive the process.</summary>
+    public bool ReplayFilterPersistent { get; init; } = true;
 }
 
 public sealed record DeliverySettings
@@ -79,6 +85,9 @@ public sealed record DeliverySettings
     public long SurbBytes { get; init; } = 64L << 20;
     public TimeSpan PeerAge { get; init; } = TimeSpan.FromMinutes(30);
     public TimeSpan SurbAge { get; init; } = TimeSpan.FromHours(24);
+
+    /// <summary>How long after a key rotation SURBs of the one before are kept: one epoch, as long as nodes accept their old key.</summary>
+    public TimeSpan StaleSurbAge { get; init; } = TimeSpan.FromHours(1);
 
     /// <summary>SURBs kept back to ask for more (end-to-end.md §8).</summary>
     public int SurbReserve { get; init; } = 2;
@@ -124,6 +133,9 @@ public sealed record NetworkRequesterSettings
     public int EarlyBytesPerConnection { get; init; } = 64 << 10;
     public int EarlyMessagesPerConnection { get; init; } = 32;
     public int MaximumEarlyConnections { get; init; } = 4096;
+
+    /// <summary>Of each class of slots, in percent, for all such data together.</summary>
+    public int EarlySlotPercent { get; init; } = 25;
     public TimeSpan EarlyAge { get; init; } = TimeSpan.FromSeconds(30);
     public TimeSpan TombstoneAge { get; init; } = TimeSpan.FromMinutes(10);
     public int MaximumTombstones { get; init; } = 65536;

@@ -124,8 +124,13 @@ internal sealed class SettingDraft(string dataDirectory, string path, IReadOnlyD
             throw Wrong(values.ContainsKey(lower) ? lower : upper, $"contradicts: {lower} must not be above {upper}; change one of the two");
     }
 
-    private static bool IsOneHost(IPAddress address) =>
-        !IsMulticast(address) && !address.Equals(IPAddress.Any) && !address.Equals(IPAddress.IPv6Any);
+    /// <summary>Whether others could connect to it: neither unspecified nor multicast nor broadcast.</summary>
+    public static bool IsOneHost(IPAddress address)
+    {
+        if (address.IsIPv4MappedToIPv6)
+            address = address.MapToIPv4();
+        return !IsMulticast(address) && !address.Equals(IPAddress.Any) && !address.Equals(IPAddress.IPv6Any);
+    }
 
     private static bool IsMulticast(IPAddress address) =>
         address.AddressFamily == AddressFamily.InterNetworkV6 ? address.IsIPv6Multicast : address.GetAddressBytes()[0] >= 224;

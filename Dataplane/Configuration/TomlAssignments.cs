@@ -19,11 +19,11 @@ internal static class TomlAssignments
         if (text.Length > MaximumCharacters)
             throw new ConfigurationException($"{place(1)}: more than {MaximumCharacters} characters; is it the right file?");
         RefuseNesting(text, place);
-        var document = SyntaxParser.Parse(text, null, validate: true);
+        var document = Syntax(text, place);
         foreach (var diagnostic in document.Diagnostics)
         {
             if (diagnostic.Kind == DiagnosticMessageKind.Error)
-                throw new ConfigurationException($"{place(diagnostic.Span.Start.Line + 1)}: not valid TOML: {Printable(diagnostic.Message)}");
+                throw new ConfigurationException($"{place(diagnostic.Span.Start.Line + 1)}: not valid TOML: {Printable(diagnostic.Message.TrimEnd('.'))}; {Mend(diagnostic.Message)}");
         }
 
         var assignments = new List<TomlAssignment>();
@@ -60,10 +60,36 @@ internal static class TomlAssignments
         });
     }
 
+    // The parser says what it met; most of the time the cause is one of these.
+    private static string Mend(string message)
+    {
+        bool Says(string words) => message.Contains(words, StringComparison.OrdinalIgnoreCase);
+        if (Says("already defined") || Says("duplicate") || Says("redefine"))
+            return "remove one of the two";
+        if (Says("bracket") || Says("`]`") || Says("array") || Says("`}`") || Says("table"))
+            return "close every bracket: [section], or cores = [0, 1]";
+        if (Says("string") || Says("quote") || Says("escape"))
+            return "text begins and ends with a double quote on one line, such as announced = \"192.0.2.1:1789\"";
+        return "write one key = value a line, text in double quotes, such as announced = \"192.0.2.1:1789\"";
+    }
+
+    // Half of a surrogate pair makes the parser throw instead of saying so; it does not tell the line.
+    private static DocumentSyntax Syntax(string text, Func<int, string> place)
+    {
+        try
+        {
+            return SyntaxParser.Parse(text, null, validate: true);
+        }
+        catch (ArgumentOutOfRangeException error)
+        {
+            throw new ConfigurationException($"{place(1)}: not valid TOML: somewhere a character is half of a surrogate pair", error);
+        }
+    }
+
     private static void Flatten(string prefix, KeyValueSyntax pair, Func<int, string> place, List<TomlAssignment> assignments)
     {
         if (pair.Key is null || pair.Value is null)
-            throw new ConfigurationException($"{place(pair.Span.Start.Line + 1)}: not valid TOML: a key or its value is missing");
+            throw new ConfigurationException($"{place(pair.Span.Start.Line + 1)}: not valid TOML: a key or its value is missing; write key = value, or remove the line");
         var key = prefix + Name(pair.Key);
         if (pair.Value is not InlineTableSyntax table)
         {
@@ -111,7 +137,7 @@ internal static class TomlAssignments
             }
 
             if (depth > MaximumNesting)
-                throw new ConfigurationException($"{place(line)}: brackets are nested more than {MaximumNesting} deep; no setting needs that");
+                throw new ConfigurationException($"{place(line)}: brackets are nested more than {MaximumNesting} deep; no setting needs that, so close or remove them");
         }
     }
 }

@@ -46,6 +46,7 @@ internal sealed class Core : IDisposable
     private readonly CorePlan _plan;
     private readonly CoreCounters _counters;
     private readonly Core?[] _others;
+    private readonly DrainAgreement _agreement;
     private readonly Thread _thread;
     private readonly TaskCompletionSource _started = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -54,8 +55,9 @@ internal sealed class Core : IDisposable
     private volatile int _ringFd = -1;
     private SphinxKeySet _keysInUse;
 
-    public Core(CorePlan plan, Core?[] others)
+    public Core(CorePlan plan, Core?[] others, DrainAgreement agreement)
     {
+        _agreement = agreement;
         _plan = plan;
         _counters = plan.Counters;
         _others = others;
@@ -65,7 +67,7 @@ internal sealed class Core : IDisposable
 
     public Task Started => _started.Task;
 
-    /// <summary>Ends when the core has drained or was stopped; faults if it died.</summary>
+    /// <summary>Ends when all cores have drained or this one was stopped; faults if it died.</summary>
     public Task Ended => _ended.Task;
 
     /// <summary>The key set that the core's last batch used: an older one may be wiped once no core uses it.</summary>
@@ -140,7 +142,7 @@ internal sealed class Core : IDisposable
             long now = Environment.TickCount64;
             _counters.Increment(Counter.Core_Loops);
             rooms.BeginLoop(now);
-            UseNewestKeys(rooms);
+            UseNewestKeys(rooms, now);
 
             for (int taken = 0; taken < CompletionsPerTurn && !rooms.Stage.IsBusy && ring.TryTake(out Completion completion); taken++)
                 rooms.Dispatch(completion, now);
@@ -162,17 +164,17 @@ internal sealed class Core : IDisposable
                 rooms.BeginDrain(now);
             }
 
-            if (draining && rooms.Drained)
+            if (draining && _agreement.Report(_plan.Index, rooms.Drained))
                 return;
         }
     }
 
-    private void UseNewestKeys(Rooms rooms)
+    private void UseNewestKeys(Rooms rooms, long now)
     {
         SphinxKeySet keys = _plan.Keys();
         if (ReferenceEquals(keys, _keysInUse))
             return;
-        rooms.Use(keys);
+        rooms.Use(keys, now);
         Volatile.Write(ref _keysInUse, keys);
         _counters.Increment(Counter.Sphinx_ReplayFilterRotations);
     }
@@ -228,6 +230,7 @@ internal sealed class Core : IDisposable
             _inbox = new Inbox(
                 plan.Memory, plan.Links, _clients, _replies, _requester, settings.Delivery, plan.Counters);
             Stage.Connect(_inbox);
+            Use(plan.Keys(), Environment.TickCount64);
             _ingress = new MixIngress(ring, slots, Stage, plan.Listeners, settings.MixLink, plan.Counters);
         }
 
@@ -240,10 +243,11 @@ internal sealed class Core : IDisposable
         public void ArmSignal() => _ring.PrepareRead(
             _plan.Gate.Signal.Fd, _signalValue, 0, sizeof(ulong), CompletionKind.Pack(CompletionKind.Signal, 0, 0));
 
-        public void Use(SphinxKeySet keys)
+        public void Use(SphinxKeySet keys, long now)
         {
             Stage.Use(keys);
-            _routes.UseOwnKey(keys.PrimaryPublicKey);
+            _routes.UseOwnKeys(keys);
+            _clients.UseRotation(keys.Rotation(0), now);
         }
 
         public void BeginLoop(long now) => _replies.BeginLoop(now);

@@ -37,6 +37,8 @@ internal sealed class ExitRuntime : IExitService
     private readonly DestinationDesk _desk;
     private readonly PublishedAnswers _answers;
     private readonly ServiceKeys _services;
+    private readonly ReplayFilterStore _filters;
+    private readonly ReplayFilterWatch _filterWatch;
     private SphinxKeySet _keys;
 
     private ExitRuntime(ExitSettings settings, NodeKeys keys, NetworkTopology topology, Action<string> log)
@@ -55,7 +57,9 @@ internal sealed class ExitRuntime : IExitService
         int cores = settings.Cores.Cores.Count;
         _counters = [.. Enumerable.Range(0, cores).Select(i => new CoreCounters(i))];
         Listening = OpenListeners(cores);
+        _filters = new ReplayFilterStore(settings.DataDirectory, settings.MixLink, log);
         _keys = KeySet(keys, _ => null);
+        _filters.RemoveOthers(Enumerable.Range(0, _keys.Count).Select(i => _keys.Filter(i).Path));
         byte[] encryptionKey = PinnedCopy(keys.NetworkRequester.EncryptionPrivateKey);
         _services = new ServiceKeys((keys.NetworkRequester.Address.Identity.ToArray(), encryptionKey));
         CryptographicOperations.ZeroMemory(encryptionKey);
@@ -70,12 +74,15 @@ internal sealed class ExitRuntime : IExitService
         for (int i = 0; i < cores; i++)
             _pools[i] = new SlotPool(i, settings.Memory);
         _cores = BuildCores(keys);
+        _filterWatch = new ReplayFilterWatch(() => Volatile.Read(ref _keys), log);
         Completion = AllEndedAsync([.. _cores.Select(c => c.Ended)]);
     }
 
     public IReadOnlyList<CoreCounters> Counters => _counters;
 
     public IReadOnlyList<IPEndPoint> Listening { get; }
+
+    public IReadOnlyList<ReplayFilterFill> ReplayFilters => _filterWatch.Read();
 
     public PolicySource Policy => _policy;
 
@@ -110,7 +117,7 @@ internal sealed class ExitRuntime : IExitService
         Volatile.Write(ref _keys, next);
         while (_cores.Any(c => !c.Ended.IsCompleted && !ReferenceEquals(c.KeysInUse, next)))
             await Task.Delay(s_keySwitchPoll).ConfigureAwait(false);
-        old.Retire(next);
+        _filterWatch.Retire(old, next);
     }
 
     /// <summary>Tells every client connection that it ends, sends what is queued, and stops; at the limit it stops anyway.</summary>
@@ -138,7 +145,8 @@ internal sealed class ExitRuntime : IExitService
         await _policy.DisposeAsync().ConfigureAwait(false);
         foreach (SlotPool pool in _pools)
             pool.Dispose();
-        _keys.Retire(successor: null);
+        _filterWatch.Retire(_keys, successor: null);
+        _filterWatch.Dispose();
         _services.Wipe();
     }
 
@@ -227,10 +235,9 @@ internal sealed class ExitRuntime : IExitService
         var members = new List<(byte[] PrivateKey, uint Rotation, ReplayFilter Filter)>();
         foreach (SphinxKey key in keys.SphinxKeys)
         {
-            members.Add((
-                PinnedCopy(key.PrivateKey),
-                key.RotationId,
-                kept(key.RotationId) ?? new ReplayFilter(_settings.MixLink.ReplayFilterPackets)));
+            ReplayFilter? filter = kept(key.RotationId);
+            bool isSame = filter is not null && (filter.Path is null || filter.Path == _filters.PathOf(key.PublicKey));
+            members.Add((PinnedCopy(key.PrivateKey), key.RotationId, isSame ? filter! : _filters.Open(key.PublicKey)));
         }
 
         var set = new SphinxKeySet([.. members]);
@@ -273,6 +280,7 @@ internal sealed class ExitRuntime : IExitService
         var service = new ServiceIdentity(
             keys.NetworkRequester.Address, PinnedCopy(keys.NetworkRequester.AcknowledgementKey));
         var cores = new Core[count];
+        var agreement = new DrainAgreement(count);
         for (int i = 0; i < count; i++)
         {
             int core = i;
@@ -294,7 +302,8 @@ internal sealed class ExitRuntime : IExitService
                     _desk.Gate(i),
                     _answers,
                     _counters[i]),
-                cores);
+                cores,
+                agreement);
         }
 
         return cores;

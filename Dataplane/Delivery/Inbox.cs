@@ -36,6 +36,7 @@ internal sealed class Inbox
 {
     private const int RecentCapacity = 1 << 18;
     private const int LinkCore = 0;
+    private const int MaximumWaiting = 1024;
 
     private readonly CoreMemory _memory;
     private readonly CoreLinks _links;
@@ -46,6 +47,10 @@ internal sealed class Inbox
     private readonly Reassembly _reassembly;
     private readonly LinkedSets _linked;
     private readonly RecentSets _recent;
+
+    // Messages whose fragments were acknowledged and whose ring was full: nobody would send them again.
+    private readonly (int Core, CoreParcel Parcel)[] _waiting = new (int, CoreParcel)[MaximumWaiting];
+    private int _waitingCount;
     private SphinxStage? _stage;
 
     public Inbox(
@@ -115,7 +120,7 @@ internal sealed class Inbox
         int home = SetHome.Of(header.SetId, _links.Cores);
         if (home != _links.Core)
         {
-            return Move(home, new CoreParcel(ParcelKind.Fragment, slot, offset, bytes, header.SetId, 0, 0))
+            return Move(home, new CoreParcel(ParcelKind.Fragment, slot, offset, bytes, header.SetId, 0, 0), keep: false)
                 ? FragmentFate.Moved : FragmentFate.Refused;
         }
 
@@ -147,6 +152,7 @@ internal sealed class Inbox
 
     public void Tick(long now)
     {
+        MoveWaiting();
         _reassembly.Tick(now);
         _linked.Tick(now);
     }
@@ -181,6 +187,14 @@ internal sealed class Inbox
             return true;
         }
 
+        // What completes a set must be able to wait, since its other fragments do not come again.
+        if (_waitingCount >= MaximumWaiting / 2)
+        {
+            _counters.Increment(Counter.Delivery_RingFull);
+            _memory.Free(slot);
+            return false;
+        }
+
         FragmentVerdict verdict = _reassembly.Add(header, fragment, now, out AssembledSet set);
         _memory.Free(slot);
         switch (verdict)
@@ -188,10 +202,12 @@ internal sealed class Inbox
             case FragmentVerdict.Refused:
                 return false;
             case FragmentVerdict.Completed:
-                _recent.TryAdd(RecentSets.KeyOf(set.SetId), now);
                 // A set of several fragments was checked here against repetition: the client's core need not look again.
                 AssembledSet message = set with { SetId = set.IsLinked ? set.SetId : 0 };
-                return set.IsLinked ? LinkOrMove(message, now) : Complete(message, now);
+                bool taken = set.IsLinked ? LinkOrMove(message, now) : Complete(message, now);
+                if (taken)
+                    _recent.TryAdd(RecentSets.KeyOf(set.SetId), now);
+                return taken;
             default:
                 return true;
         }
@@ -208,7 +224,8 @@ internal sealed class Inbox
         return Move(
             LinkCore,
             new CoreParcel(
-                ParcelKind.LinkedSet, set.Slot, set.Offset, set.Bytes, set.SetId, set.PreviousSetId, set.NextSetId));
+                ParcelKind.LinkedSet, set.Slot, set.Offset, set.Bytes, set.SetId, set.PreviousSetId, set.NextSetId),
+            keep: true);
     }
 
     private void Link(in AssembledSet set, long now)
@@ -235,10 +252,14 @@ internal sealed class Inbox
             return true;
         }
 
-        return Move(home, new CoreParcel(ParcelKind.Message, message.Slot, message.Offset, bytes, message.SetId, 0, 0));
+        // A set id means that this is one fragment, which its sender repeats when it hears no ack.
+        return Move(
+            home, new CoreParcel(ParcelKind.Message, message.Slot, message.Offset, bytes, message.SetId, 0, 0),
+            keep: message.SetId == 0);
     }
 
-    private bool Move(int core, in CoreParcel parcel)
+    /// <summary>Takes the parcel's slot.</summary>
+    private bool Move(int core, in CoreParcel parcel, bool keep)
     {
         if (_links.TrySend(core, parcel))
         {
@@ -246,9 +267,30 @@ internal sealed class Inbox
             return true;
         }
 
+        if (keep && _waitingCount < MaximumWaiting)
+        {
+            _counters.Increment(Counter.Delivery_WaitedForRing);
+            _waiting[_waitingCount++] = (core, parcel);
+            return true;
+        }
+
         _counters.Increment(Counter.Delivery_RingFull);
         _memory.Free(parcel.Slot);
         return false;
+    }
+
+    private void MoveWaiting()
+    {
+        int left = 0;
+        for (int i = 0; i < _waitingCount; i++)
+        {
+            if (_links.TrySend(_waiting[i].Core, _waiting[i].Parcel))
+                _counters.Increment(Counter.Delivery_MovedToOtherCore);
+            else
+                _waiting[left++] = _waiting[i];
+        }
+
+        _waitingCount = left;
     }
 
     private int Home(ReadOnlySpan<byte> message)

@@ -28,6 +28,12 @@ internal struct Peer
 
     public SurbQueue Surbs;
 
+    /// <summary>SURBs of the key rotation before the current one: used when there are no others.</summary>
+    public SurbQueue StaleSurbs;
+
+    /// <summary>The change of rotation after which the two queues were last told apart.</summary>
+    public int Turn;
+
     /// <summary>SURBs asked for and not yet received, and when that was last asked.</summary>
     public int Requested;
     public long RequestedAt;
@@ -54,6 +60,8 @@ internal struct Peer
 
     /// <summary>When data first wanted a SURB and there was none; 0: it has what it needs.</summary>
     public long StarvedSince;
+
+    public readonly int SurbCount => Surbs.Count + StaleSurbs.Count;
 
     /// <summary>No connection refers to it and no packet is on its way.</summary>
     public readonly bool IsUnused => References == 0 && InFlight == 0 && Committed == 0 && Parked.Count == 0;
@@ -167,6 +175,7 @@ internal sealed class PeerTable
             LastHeard = now,
             WindowStarted = now,
             Surbs = SurbQueue.Empty,
+            StaleSurbs = SurbQueue.Empty,
             Parked = OutgoingQueue.Empty,
         };
         return true;

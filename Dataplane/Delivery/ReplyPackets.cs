@@ -72,10 +72,15 @@ internal sealed class ReplyPackets
         header.ContentOffset = ReplyLayout.PacketOffset;
         header.ContentBytes = PacketSizes.PacketBytes(PacketSize.Regular);
         header.Size = (byte)PacketSize.Regular;
-        header.Rotation = (byte)KeyRotation.Unknown;
-        _lanes[Count++] = new Lane { Entry = index, Peer = entry.Peer, Wire = wire, Forward = -1 };
+        ref Peer peer = ref _clients.Peers[entry.Peer];
+        int surb = peer.Anonymous ? _clients.TakeSurb(ref peer) : SurbStore.None;
+        KeyRotation rotation = surb == SurbStore.None ? _routes.Rotation : _clients.Surbs.Rotation(surb);
+        header.Rotation = (byte)rotation;
+        _lanes[Count++] = new Lane { Entry = index, Peer = entry.Peer, Wire = wire, Surb = surb, Forward = -1 };
+
+        // The ack comes back framed with the rotation of what carries it.
         _acks.Add(
-            _routes.Draw(_routes.OwnGateway, _service.Address.Identity, _identifier),
+            _routes.Draw(_routes.OwnGatewayOf(rotation), _service.Address.Identity, _identifier),
             _service.AckKey, entry.SetId, entry.Position);
         return true;
     }
@@ -119,15 +124,13 @@ internal sealed class ReplyPackets
             return;
         }
 
-        int surb = _clients.Surbs.Take(ref peer.Surbs);
-        if (surb == SurbStore.None)
+        if (lane.Surb == SurbStore.None)
             return;
-        ReadOnlySpan<byte> bytes = _clients.Surbs.Surb(surb);
-        _slots.Header(lane.Wire).Rotation = (byte)_clients.Surbs.Rotation(surb);
+        ReadOnlySpan<byte> bytes = _clients.Surbs.Surb(lane.Surb);
         int added = _replies.Add(offset, PacketSize.Regular, bytes, ackPrefix);
         lane.HasFirstHop = added >= 0
             && NodeAddress.TryRead(bytes[ReplySurb.FirstHopOffset..], out lane.FirstHop, out _);
-        _clients.Surbs.Free(surb);
+        _clients.Surbs.Free(lane.Surb);
         _clients.CountUse(ref peer, now);
     }
 
@@ -136,6 +139,9 @@ internal sealed class ReplyPackets
         public int Entry;
         public int Peer;
         public SlotHandle Wire;
+
+        /// <summary>Taken for it; none for a return address, or when there is none left.</summary>
+        public int Surb;
 
         /// <summary>Lane of the forward batch; -1 for a reply by SURB.</summary>
         public int Forward;

@@ -63,6 +63,8 @@ internal sealed partial class ReplyStage
                 OfferCredit(i, ref peer);
             if (_clients.Age(i, _now))
                 _clients.Close(i, Counter.Delivery_PeersExpired);
+            else if (_clients.IsRefreshDue(ref peer, _now))
+                RequestSurbs(i);
         }
     }
 
@@ -98,7 +100,7 @@ internal sealed partial class ReplyStage
             _table.Remove(ref queue, index);
             peer.InFlight--;
             bool mustWait = peer.Anonymous
-                && (entry.IsSurbRequest ? peer.Surbs.Count - peer.Committed <= 0 : _clients.Available(ref peer) == 0);
+                && (entry.IsSurbRequest ? peer.SurbCount - peer.Committed <= 0 : _clients.Available(ref peer) == 0);
             if (mustWait)
             {
                 Park(entry.Peer, ref peer, index);

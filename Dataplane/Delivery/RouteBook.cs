@@ -1,6 +1,8 @@
 using System.Security.Cryptography;
 using FastExit.Crypto.EndToEnd;
+using FastExit.Crypto.Primitives;
 using FastExit.Crypto.Sphinx;
+using FastExit.Sphinx;
 using FastExit.Topology;
 
 namespace FastExit.Delivery;
@@ -14,6 +16,9 @@ internal sealed class RouteBook
     public const int Hops = 4;
     private const int KeyBytes = 32;
     private const int RandomBytes = 4096;
+
+    // By rotation code: unknown (the primary key), odd, even.
+    private const int OwnPlaces = 3;
 
     private readonly byte[][] _layerKeys = new byte[3][];
     private readonly byte[][] _layerAddresses = new byte[3][];
@@ -60,25 +65,37 @@ internal sealed class RouteBook
         List<TopologyNode> gateways =
             [.. topology.Nodes.Where(n => n.Role is TopologyRole.Entry or TopologyRole.Exit)];
         _own = gateways.Count;
-        _gatewayKeys = new byte[(gateways.Count + 1) * KeyBytes];
-        _gatewayAddresses = new byte[(gateways.Count + 1) * KeyBytes];
-        _gatewayIdentities = new byte[(gateways.Count + 1) * KeyBytes];
+        int places = gateways.Count + OwnPlaces;
+        _gatewayKeys = new byte[places * KeyBytes];
+        _gatewayAddresses = new byte[places * KeyBytes];
+        _gatewayIdentities = new byte[places * KeyBytes];
         for (int i = 0; i < gateways.Count; i++)
             PutGateway(i, gateways[i].Identity, gateways[i].SphinxKey, NodeAddress.From(gateways[i].MixAddress));
-        PutGateway(_own, ownIdentity, ownSphinxKey, ownAddress);
+        for (int place = OwnPlaces - 1; place >= 0; place--)
+            PutGateway(_own + place, ownIdentity, ownSphinxKey, ownAddress);
+        Rotation = KeyRotation.FromId(topology.RotationId);
     }
 
-    /// <summary>Every layer has a node: packets and acks can be built.</summary>
-    public bool IsComplete => _layerCount[0] > 0 && _layerCount[1] > 0 && _layerCount[2] > 0;
+    /// <summary>Of the keys of all nodes but this one.</summary>
+    public KeyRotation Rotation { get; }
 
-    public int OwnGateway => _own;
+    /// <summary>This node as the last hop of what will come framed with <paramref name="rotation"/>.</summary>
+    public int OwnGatewayOf(KeyRotation rotation) => _own + (int)rotation;
 
     public bool TryFindGateway(ReadOnlySpan<byte> identity, out int gateway) =>
         _gateways.TryGetValue(PeerTag.Read(identity), out gateway)
         && identity.SequenceEqual(_gatewayIdentities.AsSpan(gateway * KeyBytes, KeyBytes));
 
-    /// <summary>After a key rotation: acks are built for this public Sphinx key from now on.</summary>
-    public void UseOwnKey(ReadOnlySpan<byte> sphinxKey) => sphinxKey.CopyTo(_gatewayKeys.AsSpan(_own * KeyBytes, KeyBytes));
+    /// <summary>Acks are built for these keys from now on; a rotation that has none gets the primary one.</summary>
+    public void UseOwnKeys(SphinxKeySet keys)
+    {
+        for (int place = 0; place < OwnPlaces; place++)
+        {
+            int key = Math.Max(0, keys.KeyFor((KeyRotation)place));
+            X25519.MultiplyBase(
+                keys.PrivateKeys.Slice(key * KeyBytes, KeyBytes), _gatewayKeys.AsSpan((_own + place) * KeyBytes, KeyBytes));
+        }
+    }
 
     /// <summary>A fresh route; its spans are valid until the next call.</summary>
     public SphinxRoute Draw(int gateway, ReadOnlySpan<byte> destination, ReadOnlySpan<byte> identifier)

@@ -61,12 +61,7 @@ internal sealed class SurbStore : IDisposable
         free = _entries[id].Next;
         _entries[id] = new Entry { Next = None, Bytes = (ushort)replySurb.Length, Rotation = rotation, Received = now };
         replySurb.CopyTo(Bytes(id, replySurb.Length));
-        if (queue.Tail == None)
-            queue.Head = id;
-        else
-            _entries[queue.Tail].Next = id;
-        queue.Tail = id;
-        queue.Count++;
+        Append(ref queue, id);
         Count++;
         return true;
     }
@@ -118,16 +113,46 @@ internal sealed class SurbStore : IDisposable
         return expired;
     }
 
-    public void Clear(ref SurbQueue queue)
+    /// <summary>Moves those made for another key rotation than <paramref name="current"/>; of unknown rotation counts as current.</summary>
+    public void MoveOutdated(ref SurbQueue queue, ref SurbQueue outdated, KeyRotation current)
     {
+        for (int left = queue.Count; left > 0; left--)
+        {
+            int id = Take(ref queue);
+            if (IsOutdated(_entries[id].Rotation, current))
+                Append(ref outdated, id);
+            else
+                Append(ref queue, id);
+        }
+    }
+
+    public static bool IsOutdated(KeyRotation rotation, KeyRotation current) =>
+        rotation != KeyRotation.Unknown && current != KeyRotation.Unknown && rotation != current;
+
+    /// <summary>Frees all; returns how many.</summary>
+    public int Clear(ref SurbQueue queue)
+    {
+        int freed = queue.Count;
         while (queue.Head != None)
             Free(Take(ref queue));
+        return freed;
     }
 
     public void Dispose() => _region.Dispose();
 
     private Span<byte> Bytes(int id, int length) => _region.Slice(
         id < _seedEntries ? (long)id * SeedEntryBytes : _keyStart + ((long)(id - _seedEntries) * KeyEntryBytes), length);
+
+    private void Append(ref SurbQueue queue, int id)
+    {
+        _entries[id].Next = None;
+        if (queue.Tail == None)
+            queue.Head = id;
+        else
+            _entries[queue.Tail].Next = id;
+        queue.Tail = id;
+        queue.Count++;
+    }
 
     private int Chain(int first, int end)
     {

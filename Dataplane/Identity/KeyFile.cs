@@ -66,6 +66,8 @@ internal static class KeyFile
     /// <exception cref="KeyFileException">Missing, or open to others.</exception>
     public static void CheckDirectory(string path)
     {
+        if (File.Exists(path))
+            throw new KeyFileException($"{path}: is a file, and must be the directory of the keys; move it away, then run `fastexit init`, or restore the keys from a backup");
         if (!Directory.Exists(path))
             throw new KeyFileException($"{path}: no such directory; run `fastexit init`, or restore the keys from a backup");
         var mode = File.GetUnixFileMode(path);

@@ -15,7 +15,8 @@ namespace FastExit.MixLink;
 /// multishot receive; each packet is copied once, into the slot in which all later work on it happens (a stream has no alignment, so
 /// a packet could lie across two buffers; with an encrypted link the decryption takes the place of this copy).
 /// <para>
-/// A framing error, a stalled partial frame or the peer's end closes that connection alone. Nothing is ever written back.
+/// A framing error, a stalled partial frame or the peer's end closes that connection alone. Nothing is ever written back. Who gives way
+/// at a limit says <see cref="IngressConnections"/>; a connection without a complete frame for the idle time is closed.
 /// </para>
 /// </summary>
 internal sealed class MixIngress : IDisposable
@@ -34,12 +35,10 @@ internal sealed class MixIngress : IDisposable
     private readonly long[] _acceptAgainAt;
     private readonly PinnedRegion _bufferRegion;
     private readonly ProvidedBufferRing _buffers;
-    private readonly Connection[] _connections;
-    private readonly int[] _free;
+    private readonly IngressConnections _connections;
     private readonly int[] _unarmed;
-    private int _freeCount;
+    private readonly long _idleMilliseconds;
     private int _unarmedCount;
-    private int _touched;
     private long _nextStallScan;
     private bool _stopped;
 
@@ -58,11 +57,9 @@ internal sealed class MixIngress : IDisposable
         _listeners = listeners;
         _counters = counters;
         _acceptAgainAt = new long[listeners.Length];
-        _connections = new Connection[settings.MaximumConnections];
-        _free = new int[settings.MaximumConnections];
-        _unarmed = new int[settings.MaximumConnections];
-        for (int i = 0; i < _free.Length; i++)
-            _free[_freeCount++] = _free.Length - 1 - i;
+        _connections = new IngressConnections(settings.MaximumConnections, slots);
+        _unarmed = new int[_connections.Records];
+        _idleMilliseconds = (long)settings.IngressIdle.TotalMilliseconds;
         _bufferRegion = PinnedRegion.Allocate((long)Buffers * BufferBytes);
         _buffers = new ProvidedBufferRing(ring, BufferGroup, Buffers);
         for (int i = 0; i < Buffers; i++)
@@ -72,13 +69,13 @@ internal sealed class MixIngress : IDisposable
             ring.PrepareAcceptMultishot(listeners[i].Fd, CompletionKind.Pack(CompletionKind.Accept, 0, i));
     }
 
-    public int Connections => _connections.Length - _freeCount;
+    public int Connections => _connections.InUse;
 
     public void OnAccept(in Completion completion, long now)
     {
         int listener = CompletionKind.IndexOf(completion.UserData);
         if (completion.Result >= 0)
-            Adopt(completion.Result);
+            Adopt(completion.Result, now);
         else if (!_stopped)
             _counters.Increment(Counter.MixLink_AcceptErrors);
 
@@ -90,12 +87,12 @@ internal sealed class MixIngress : IDisposable
     public void OnReceive(in Completion completion, long now)
     {
         int index = CompletionKind.IndexOf(completion.UserData);
-        ref Connection connection = ref _connections[index];
-        bool current = connection.State != ConnectionState.Free
+        ref IngressConnection connection = ref _connections[index];
+        bool current = connection.State != IngressState.Free
             && CompletionKind.SameGeneration(completion.UserData, connection.Generation);
         if (completion.HasBuffer)
         {
-            if (current && connection.State == ConnectionState.Open && completion.Result > 0)
+            if (current && connection.State == IngressState.Open && completion.Result > 0)
             {
                 int offset = completion.BufferId * BufferBytes;
                 _counters.Add(Counter.MixLink_BytesReceived, completion.Result);
@@ -111,7 +108,7 @@ internal sealed class MixIngress : IDisposable
             return;
 
         connection.Armed = false;
-        if (connection.State == ConnectionState.Closing)
+        if (connection.State == IngressState.Closing)
         {
             Close(index, ref connection);
         }
@@ -123,7 +120,7 @@ internal sealed class MixIngress : IDisposable
         }
         else if (completion.Result <= 0)
         {
-            if (connection.HeaderBytes > 0 || connection.PacketBytes > 0)
+            if (connection.IsInFrame)
                 _counters.Increment(Counter.MixLink_TruncatedFrame);
             Close(index, ref connection);
         }
@@ -143,12 +140,10 @@ internal sealed class MixIngress : IDisposable
     public void OnClosed(in Completion completion)
     {
         int index = CompletionKind.IndexOf(completion.UserData);
-        ref Connection connection = ref _connections[index];
-        if (connection.State != ConnectionState.Closed)
+        ref IngressConnection connection = ref _connections[index];
+        if (connection.State != IngressState.Closed)
             return;
-        connection.State = ConnectionState.Free;
-        connection.Generation++;
-        _free[_freeCount++] = index;
+        _connections.Return(index);
         _counters.Increment(Counter.MixLink_ConnectionsClosed);
     }
 
@@ -166,27 +161,33 @@ internal sealed class MixIngress : IDisposable
         while (_unarmedCount > 0)
         {
             int index = _unarmed[--_unarmedCount];
-            ref Connection connection = ref _connections[index];
+            ref IngressConnection connection = ref _connections[index];
             connection.Queued = false;
-            if (connection.State == ConnectionState.Open && !connection.Armed)
+            if (connection.State == IngressState.Open && !connection.Armed)
                 Arm(index, ref connection);
-            else if (connection.State == ConnectionState.Closing && !connection.Armed)
+            else if (connection.State == IngressState.Closing && !connection.Armed)
                 Close(index, ref connection);
         }
 
         if (now < _nextStallScan)
             return;
         _nextStallScan = now + 1000;
-        for (int i = 0; i < _touched; i++)
+        for (int i = 0; i < _connections.Touched; i++)
         {
-            ref Connection connection = ref _connections[i];
-            if (connection.State == ConnectionState.Open
-                && (connection.HeaderBytes > 0 || connection.PacketBytes > 0)
+            ref IngressConnection connection = ref _connections[i];
+            if (connection.State == IngressState.Open
+                && connection.IsInFrame
                 && now - connection.FrameStarted > StallMilliseconds)
             {
                 _counters.Increment(Counter.MixLink_StalledFrame);
                 BeginClose(i, ref connection);
             }
+        }
+
+        while (_connections.SilentSince(now - _idleMilliseconds) is int silent and not IndexLists.None)
+        {
+            _counters.Increment(Counter.MixLink_ConnectionsIdle);
+            BeginClose(silent, ref _connections[silent]);
         }
     }
 
@@ -209,25 +210,26 @@ internal sealed class MixIngress : IDisposable
         _bufferRegion.Dispose();
     }
 
-    private void Adopt(int direct)
+    private void Adopt(int direct, long now)
     {
-        if (_freeCount == 0 || _stopped)
+        if (!_stopped && _connections.IsFull && _connections.Silent(now) is int silent and not IndexLists.None)
+        {
+            _counters.Increment(Counter.MixLink_ConnectionsEvicted);
+            BeginClose(silent, ref _connections[silent]);
+        }
+
+        if (_stopped || !_connections.TryAdd(direct, now, out int index))
         {
             _counters.Increment(Counter.MixLink_ConnectionsRefusedLimit);
             _ring.PrepareClose(direct, CompletionKind.Pack(CompletionKind.Ignored, 0, 0));
             return;
         }
 
-        int index = _free[--_freeCount];
-        _touched = Math.Max(_touched, index + 1);
-        ref Connection connection = ref _connections[index];
-        uint generation = connection.Generation;
-        connection = new Connection { State = ConnectionState.Open, Direct = direct, Generation = generation };
         _counters.Increment(Counter.MixLink_ConnectionsAccepted);
-        Arm(index, ref connection);
+        Arm(index, ref _connections[index]);
     }
 
-    private void Arm(int index, ref Connection connection)
+    private void Arm(int index, ref IngressConnection connection)
     {
         connection.Armed = true;
         _ring.PrepareReceiveMultishot(
@@ -235,11 +237,12 @@ internal sealed class MixIngress : IDisposable
             CompletionKind.Pack(CompletionKind.MixReceive, connection.Generation, index));
     }
 
-    private void BeginClose(int index, ref Connection connection)
+    private void BeginClose(int index, ref IngressConnection connection)
     {
-        if (connection.State != ConnectionState.Open)
+        if (connection.State != IngressState.Open)
             return;
-        connection.State = ConnectionState.Closing;
+        connection.State = IngressState.Closing;
+        _connections.Leave(index);
         if (connection.Armed)
         {
             _ring.PrepareCancel(
@@ -252,17 +255,15 @@ internal sealed class MixIngress : IDisposable
         }
     }
 
-    private void Close(int index, ref Connection connection)
+    private void Close(int index, ref IngressConnection connection)
     {
-        if (!connection.Slot.IsNone)
-            _slots.Free(connection.Slot);
-        connection.Slot = default;
-        connection.State = ConnectionState.Closed;
+        _connections.Leave(index);
+        connection.State = IngressState.Closed;
         _ring.PrepareClose(
             connection.Direct, CompletionKind.Pack(CompletionKind.MixClosed, connection.Generation, index));
     }
 
-    private void Decode(int index, ref Connection connection, ReadOnlySpan<byte> stream, long now)
+    private void Decode(int index, ref IngressConnection connection, ReadOnlySpan<byte> stream, long now)
     {
         while (!stream.IsEmpty)
         {
@@ -279,12 +280,12 @@ internal sealed class MixIngress : IDisposable
             connection.PacketFilled += take;
             if (connection.PacketFilled < connection.PacketBytes)
                 return;
-            EndFrame(ref connection, now);
+            EndFrame(index, ref connection, now);
         }
     }
 
     /// <summary>False: more bytes are needed, or the frame was bad and the connection is being closed.</summary>
-    private bool BeginFrame(int index, ref Connection connection, ref ReadOnlySpan<byte> stream, long now)
+    private bool BeginFrame(int index, ref IngressConnection connection, ref ReadOnlySpan<byte> stream, long now)
     {
         Span<byte> header = stackalloc byte[FrameHeader.MaximumBytes];
         while (true)
@@ -304,7 +305,8 @@ internal sealed class MixIngress : IDisposable
                 SlotClass slotClass = frame.PacketBytes <= PacketSizes.PacketBytes(PacketSize.Regular)
                     ? SlotClass.Regular : SlotClass.Extended;
                 // No slot: the packet's bytes are still taken off the stream, so framing holds.
-                if (!_slots.TryRent(slotClass, out connection.Slot))
+                _counters.Add(Counter.MixLink_PartialFramesDropped, _connections.RentSlot(index, slotClass));
+                if (connection.Slot.IsNone)
                     _counters.Increment(Counter.MixLink_NoSlot);
                 return !stream.IsEmpty;
             }
@@ -328,50 +330,24 @@ internal sealed class MixIngress : IDisposable
         }
     }
 
-    private void EndFrame(ref Connection connection, long now)
+    private void EndFrame(int index, ref IngressConnection connection, long now)
     {
         _counters.Increment(Counter.MixLink_FramesReceived);
-        if (!connection.Slot.IsNone)
+        SlotHandle slot = _connections.TakeFrame(index, now);
+        if (!slot.IsNone)
         {
-            ref SlotHeader header = ref _slots.Header(connection.Slot);
+            ref SlotHeader header = ref _slots.Header(slot);
             header.ContentOffset = ReplyLayout.PacketOffset;
             header.ContentBytes = connection.PacketBytes;
             header.Created = now;
             header.Size = (byte)connection.Frame.Size;
             header.Rotation = (byte)connection.Frame.Rotation;
-            _stage.Enqueue(connection.Slot, now);
+            _stage.Enqueue(slot, now);
         }
 
-        connection.Slot = default;
         connection.HeaderBytes = 0;
         connection.Header = 0;
         connection.PacketBytes = 0;
         connection.PacketFilled = 0;
-    }
-
-    private enum ConnectionState : byte
-    {
-        Free,
-        Open,
-        Closing,
-        Closed,
-    }
-
-    private struct Connection
-    {
-        public ConnectionState State;
-        public bool Armed;
-
-        /// <summary>Stands in the list of connections whose receive must be armed again.</summary>
-        public bool Queued;
-        public byte HeaderBytes;
-        public uint Header;
-        public uint Generation;
-        public int Direct;
-        public SlotHandle Slot;
-        public int PacketBytes;
-        public int PacketFilled;
-        public FrameHeader Frame;
-        public long FrameStarted;
     }
 }

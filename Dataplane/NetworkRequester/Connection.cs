@@ -1,3 +1,4 @@
+using FastExit.Native.IoUring;
 using FastExit.NetworkRequester.Protocol;
 
 namespace FastExit.NetworkRequester;
@@ -93,8 +94,8 @@ internal struct Connection
     /// <summary>Client to destination.</summary>
     public OrderedBuffer Upstream;
 
-    /// <summary>Gather list of the send in flight; -1: none.</summary>
-    public int Gather;
+    /// <summary>Of the send in flight, if it has several parts.</summary>
+    public GatherList? Gather;
     public int SendBytes;
 
     /// <summary>Destination to client.</summary>
@@ -183,7 +184,6 @@ internal sealed class ConnectionTable
             Peer = -1,
             Socket = -1,
             Attempts = -1,
-            Gather = -1,
             NextWaiting = -1,
             PreviousWaiting = -1,
             Upstream = OrderedBuffer.Create(),

@@ -1,34 +1,22 @@
 using FastExit.Native.IoUring;
+using Microsoft.Extensions.ObjectPool;
 
 namespace FastExit.NetworkRequester;
 
-/// <summary>Gather lists by index, for the sends in flight that have several parts; made when needed and used again.</summary>
-internal sealed class GatherLists : IDisposable
+/// <summary>How gather lists are made and taken back: lists for the sends in flight that have several parts.</summary>
+internal sealed class GatherLists : PooledObjectPolicy<GatherList>
 {
     public const int Parts = 64;
 
-    private readonly List<GatherList> _lists = [];
-    private readonly Stack<int> _free = new();
+    /// <summary>A pool that keeps <paramref name="maximumRetained"/> lists; it frees them when it is disposed.</summary>
+    public static ObjectPool<GatherList> Pool(int maximumRetained) =>
+        new DefaultObjectPoolProvider { MaximumRetained = maximumRetained }.Create(new GatherLists());
 
-    public GatherList this[int index] => _lists[index];
+    public override GatherList Create() => new(Parts);
 
-    public int Rent()
+    public override bool Return(GatherList obj)
     {
-        if (_free.TryPop(out int index))
-            return index;
-        _lists.Add(new GatherList(Parts));
-        return _lists.Count - 1;
-    }
-
-    public void Return(int index)
-    {
-        _lists[index].Clear();
-        _free.Push(index);
-    }
-
-    public void Dispose()
-    {
-        foreach (GatherList list in _lists)
-            list.Dispose();
+        obj.Clear();
+        return true;
     }
 }

@@ -1,3 +1,4 @@
+using FastExit.Configuration;
 using FastExit.Cores;
 using FastExit.NetworkRequester.Protocol;
 
@@ -130,7 +131,7 @@ internal sealed partial class NrShard
         StopWaitingForCredit(ref c);
         if (c.State == ConnectionState.Early)
         {
-            LeaveEarly(ref c);
+            LeaveEarly(index);
         }
         else
         {
@@ -201,5 +202,19 @@ internal sealed partial class NrShard
                     break;
             }
         }
+    }
+
+    /// <summary>The settings' times in milliseconds.</summary>
+    private sealed class Times(NetworkRequesterSettings settings)
+    {
+        // The gate gives up by itself at its limit; this is for one that does not answer.
+        public readonly long Resolve = (long)settings.ResolveTimeout.TotalMilliseconds + 1000;
+        public readonly long Connect = (long)settings.ConnectTimeout.TotalMilliseconds;
+        public readonly long Stagger = (long)settings.ConnectStagger.TotalMilliseconds;
+        public readonly long Keepalive = (long)settings.Keepalive.TotalMilliseconds;
+        public readonly long Idle = (long)settings.IdleTimeout.TotalMilliseconds;
+        public readonly long HalfClose = (long)settings.HalfCloseTimeout.TotalMilliseconds;
+        public readonly long Gap = (long)settings.GapTimeout.TotalMilliseconds;
+        public readonly long Early = (long)settings.EarlyAge.TotalMilliseconds;
     }
 }

@@ -80,7 +80,7 @@ internal sealed partial class NrShard
 
         ref Connection c = ref _connections[index];
         if (c.State == ConnectionState.Early)
-            LeaveEarly(ref c);
+            LeaveEarly(index);
         c.State = ConnectionState.Checking;
         c.Form = request.Form;
         c.Set(exposed | ConnectionFlags.HalfOpen);
@@ -151,7 +151,7 @@ internal sealed partial class NrShard
 
         ref Connection c = ref _connections[index];
         int bytes = request.Payload.Length;
-        if (c.State == ConnectionState.Early && !TryKeepEarly(ref c, bytes))
+        if (c.State == ConnectionState.Early && !TryKeepEarly(index, bytes, message.Slot))
             return false;
         OrderedStatus status = c.Upstream.Write(
             _nodes,
@@ -162,6 +162,8 @@ internal sealed partial class NrShard
             request.Closed,
             c.State == ConnectionState.Early ? int.MaxValue : HeldBytesLimit(message.Slot),
             out bool slotTaken);
+        if (slotTaken && c.State == ConnectionState.Early)
+            _earlySlots.Hold(index, message.Slot.Class);
         switch (status)
         {
             case OrderedStatus.Stored:
@@ -230,11 +232,10 @@ internal sealed partial class NrShard
     // The stream can not be completed any more: data was refused that the client will not send again.
     private void Overrun(int index)
     {
-        ref Connection c = ref _connections[index];
-        switch (c.State)
+        switch (_connections[index].State)
         {
             case ConnectionState.Early:
-                OverflowEarly(ref c);
+                OverflowEarly(index);
                 break;
             case ConnectionState.Open:
                 Abort(index);
@@ -292,14 +293,23 @@ internal sealed partial class NrShard
         return true;
     }
 
-    private bool TryKeepEarly(ref Connection c, int bytes)
+    private bool TryKeepEarly(int index, int bytes, SlotHandle slot)
     {
+        ref Connection c = ref _connections[index];
         if (c.Has(ConnectionFlags.EarlyOverflow) || c.Upstream.Count >= _settings.EarlyMessagesPerConnection
             || bytes > _settings.EarlyBytesPerConnection - c.SendBytes)
         {
             _counters.Increment(Counter.NetworkRequester_EarlyDataDropped);
-            OverflowEarly(ref c);
+            OverflowEarly(index);
             return false;
+        }
+
+        while (bytes > 0 && _earlySlots.Victim(slot.Class) is int oldest and not IndexLists.None)
+        {
+            _counters.Increment(Counter.NetworkRequester_EarlyDataEvicted);
+            OverflowEarly(oldest);
+            if (oldest == index)
+                return false;
         }
 
         // Until there is a socket this field is free: the early payload so far.
@@ -308,14 +318,24 @@ internal sealed partial class NrShard
         return true;
     }
 
-    private void OverflowEarly(ref Connection c)
+    private void OverflowEarly(int index)
     {
+        ref Connection c = ref _connections[index];
         c.Set(ConnectionFlags.EarlyOverflow);
         DropUpstream(ref c, everything: true);
+        _earlySlots.Leave(index);
     }
 
-    private void LeaveEarly(ref Connection c)
+    private void LeaveEarly(int index)
     {
+        ref Connection c = ref _connections[index];
+        for (int node = c.Upstream.FirstHeld; node != NodePool.None; node = _nodes[node].Next)
+        {
+            if (!_nodes[node].Slot.IsNone)
+                _earlySlots.Release(_nodes[node].Slot.Class);
+        }
+
+        _earlySlots.Leave(index);
         _early--;
         if (c.Key.Peer != ConnectionKey.Exposed)
             _peers[c.Key.Peer].EarlyConnections--;

@@ -41,8 +41,8 @@ internal sealed partial class NrShard
             return;
         }
 
-        c.Gather = _gathers.Rent();
-        GatherList list = _gathers[c.Gather];
+        GatherList list = _gathers.Get();
+        c.Gather = list;
         for (int node = first; node != NodePool.None && list.Bytes < MaximumSendBytes; node = c.Upstream.NextReady(_nodes, node))
         {
             SlotHandle slot = _nodes[node].Slot;
@@ -59,10 +59,10 @@ internal sealed partial class NrShard
         ref Connection c = ref _connections[index];
         c.Clear(ConnectionFlags.SendInFlight);
         c.SendBytes = 0;
-        if (c.Gather >= 0)
+        if (c.Gather is { } list)
         {
-            _gathers.Return(c.Gather);
-            c.Gather = -1;
+            _gathers.Return(list);
+            c.Gather = null;
         }
 
         if (result > 0)
@@ -135,8 +135,11 @@ internal sealed partial class NrShard
     {
         while (c.Upstream.TryDiscard(_nodes, everything, out SlotHandle slot))
         {
-            if (!slot.IsNone)
-                _memory.Free(slot);
+            if (slot.IsNone)
+                continue;
+            if (c.State == ConnectionState.Early)
+                _earlySlots.Release(slot.Class);
+            _memory.Free(slot);
         }
     }
 

@@ -3,6 +3,7 @@ using FastExit.Cores;
 using FastExit.Delivery;
 using FastExit.Memory;
 using FastExit.Native.IoUring;
+using Microsoft.Extensions.ObjectPool;
 
 namespace FastExit.NetworkRequester;
 
@@ -55,7 +56,8 @@ internal sealed partial class NrShard : IReplyPathOwner, IService, IDisposable
     private readonly NodePool _nodes;
     private readonly ReceiveBuffers _buffers;
     private readonly TimerWheel _timers;
-    private readonly GatherLists _gathers = new();
+    private readonly ObjectPool<GatherList> _gathers;
+    private readonly EarlySlots _earlySlots;
 
     private readonly Queue<long> _attention = new();
     private readonly Queue<int> _creditPeers = new();
@@ -106,6 +108,8 @@ internal sealed partial class NrShard : IReplyPathOwner, IService, IDisposable
 
         int records = settings.MaximumConnections + settings.MaximumEarlyConnections + ClosingRecords;
         _connections = new ConnectionTable(records);
+        _gathers = GatherLists.Pool(maximumRetained: records);
+        _earlySlots = new EarlySlots(records, memory.Own, settings.EarlySlotPercent);
         _map = new ConnectionMap(settings.MaximumConnections + settings.MaximumEarlyConnections);
         _tombstones = new Tombstones(settings.MaximumTombstones, settings.TombstoneAge);
 
@@ -306,10 +310,11 @@ internal sealed partial class NrShard : IReplyPathOwner, IService, IDisposable
                 continue;
             DropUpstream(ref c, everything: true);
             DropDownstream(ref c);
+            c.Gather?.Dispose();
         }
 
         _buffers.Dispose();
-        _gathers.Dispose();
+        (_gathers as IDisposable)?.Dispose();
     }
 
     private static ulong UserData(Kind kind, long handle, int attempt = 0) =>
@@ -382,19 +387,5 @@ internal sealed partial class NrShard : IReplyPathOwner, IService, IDisposable
             return;
         _peers[peer].CreditNoted = true;
         _creditPeers.Enqueue(peer);
-    }
-
-    /// <summary>The settings' times in milliseconds.</summary>
-    private sealed class Times(NetworkRequesterSettings settings)
-    {
-        // The gate gives up by itself at its limit; this is for one that does not answer.
-        public readonly long Resolve = (long)settings.ResolveTimeout.TotalMilliseconds + 1000;
-        public readonly long Connect = (long)settings.ConnectTimeout.TotalMilliseconds;
-        public readonly long Stagger = (long)settings.ConnectStagger.TotalMilliseconds;
-        public readonly long Keepalive = (long)settings.Keepalive.TotalMilliseconds;
-        public readonly long Idle = (long)settings.IdleTimeout.TotalMilliseconds;
-        public readonly long HalfClose = (long)settings.HalfCloseTimeout.TotalMilliseconds;
-        public readonly long Gap = (long)settings.GapTimeout.TotalMilliseconds;
-        public readonly long Early = (long)settings.EarlyAge.TotalMilliseconds;
     }
 }

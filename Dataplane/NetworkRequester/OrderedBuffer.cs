@@ -68,6 +68,9 @@ internal struct OrderedBuffer
 
     public static int Charge(int bytes) => bytes == 0 ? 0 : Math.Max(bytes, SlotPool.RegularBytes);
 
+    /// <summary>First node, ready or not, or <see cref="NodePool.None"/>; the others hang behind it.</summary>
+    public readonly int FirstHeld => _first;
+
     /// <summary>First ready node, or <see cref="NodePool.None"/>.</summary>
     public readonly int FirstReady(NodePool nodes) => IsReady(nodes, _first) ? _first : NodePool.None;
 

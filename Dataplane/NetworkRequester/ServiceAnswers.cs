@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Runtime.CompilerServices;
 using FastExit.NetworkRequester.Protocol;
 
 namespace FastExit.NetworkRequester;
@@ -29,6 +30,8 @@ internal sealed class ServiceAnswers
     /// <param name="rules">The rules in force, in order.</param>
     public ServiceAnswers(bool openProxy, string description, string upstream, IReadOnlyList<ExitPolicyEntry> rules)
     {
+        // The fixed answers too, now: otherwise a core would encode them when the first client asks.
+        RuntimeHelpers.RunClassConstructor(typeof(ServiceAnswers).TypeHandle);
         _openProxy = Encode((Span<byte> d, out int n) => ResponseWriter.TryWriteOpenProxy(d, openProxy, out n));
         _description = Encode(
             (Span<byte> d, out int n) => ResponseWriter.TryWriteDescription(d, System.Text.Encoding.UTF8.GetBytes(description), out n));

@@ -140,6 +140,23 @@ public sealed class ExitPolicy
         return true;
     }
 
+    /// <summary>
+    /// What can be said of a name whose addresses are unknown: the first rule that matches whatever they are, and whether a rule
+    /// for certain addresses stands before it and could decide first.
+    /// </summary>
+    public PolicyRule? FirstForAnyAddress(ReadOnlySpan<char> host, ushort port, out bool addressRulesBefore)
+    {
+        addressRulesBefore = false;
+        foreach (var rule in _rules)
+        {
+            if (!rule.Ports.Matches(port)) continue;
+            if (rule.Address is { IsAny: false }) addressRulesBefore = true;
+            else if (rule.Address is not null || rule.Matches(host, port)) return rule;
+        }
+
+        return null;
+    }
+
     /// <summary>Canonical text: one rule a line, LF, host rules included; reading it back gives the same policy.</summary>
     public string ToCanonicalText()
     {

@@ -24,7 +24,7 @@ internal sealed class PolicyCacheFile(string path)
             if (directory is not null) Directory.CreateDirectory(directory);
             using (var file = new FileStream(temporary, FileMode.CreateNew, FileAccess.Write, FileShare.None))
             {
-                file.Write(Encoding.UTF8.GetBytes($"{Format}\n{UrlPrefix}{url.AbsoluteUri}\n{TagPrefix}{entityTag}\n{body}"));
+                file.Write(Encoding.UTF8.GetBytes(Text(url, entityTag, body)));
                 file.Flush(flushToDisk: true);
             }
 
@@ -36,6 +36,9 @@ internal sealed class PolicyCacheFile(string path)
             throw;
         }
     }
+
+    public static string Text(Uri url, string? entityTag, string body) =>
+        $"{Format}\n{UrlPrefix}{url.AbsoluteUri}\n{TagPrefix}{entityTag}\n{body}";
 
     /// <summary>
     /// False when there is no copy of that address. Throws <see cref="PolicyFormatException"/> or an I/O exception when
@@ -49,16 +52,24 @@ internal sealed class PolicyCacheFile(string path)
         if (new FileInfo(path).Length > ExitPolicy.MaximumBytes + MaximumHeadBytes)
             throw new PolicyFormatException(path, 0, "the cached policy is too large", "delete the file; it is fetched anew");
 
-        var text = File.ReadAllText(path, Encoding.UTF8);
+        return TryParse(File.ReadAllText(path, Encoding.UTF8), path, url, out policy, out entityTag);
+    }
+
+    /// <summary>False when the text is the copy of another address.</summary>
+    /// <exception cref="PolicyFormatException">Not a cached policy, or one that no server may send.</exception>
+    public static bool TryParse(string text, string source, Uri url, out ExitPolicy? policy, out string? entityTag)
+    {
+        policy = null;
+        entityTag = null;
         var lines = text.Split('\n', 4);
         if (lines.Length < 4 || lines[0] != Format || !lines[1].StartsWith(UrlPrefix, StringComparison.Ordinal)
             || !lines[2].StartsWith(TagPrefix, StringComparison.Ordinal))
         {
-            throw new PolicyFormatException(path, 1, "this is not a cached policy", "delete the file; it is fetched anew");
+            throw new PolicyFormatException(source, 1, "this is not a cached policy", "delete the file; it is fetched anew");
         }
 
         if (lines[1][UrlPrefix.Length..] != url.AbsoluteUri) return false;
-        policy = FetchedPolicy.ParseSound(lines[3], path);
+        policy = FetchedPolicy.ParseSound(lines[3], source);
         entityTag = lines[2][TagPrefix.Length..] is { Length: > 0 } tag ? tag : null;
         return true;
     }

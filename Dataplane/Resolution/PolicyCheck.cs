@@ -17,6 +17,15 @@ public sealed record AddressCheck(NumericAddress Address, GuardedRange? Range, P
 /// <param name="Addresses">Every resolved address, judged; empty when the name was not resolved.</param>
 public sealed record PolicyCheckResult(DestinationVerdict Verdict, string PolicySource, IReadOnlyList<AddressCheck> Addresses)
 {
+    /// <summary>For a name without addresses: the first rule that matches whatever they are; null when none does.</summary>
+    public PolicyRule? Pending { get; init; }
+
+    /// <summary>Whether a rule for certain addresses stands before <see cref="Pending"/>.</summary>
+    public bool AddressRulesBefore { get; init; }
+
+    /// <summary>Whether the rules could not be applied, because the name did not resolve.</summary>
+    public bool IsUnknown => Verdict.Outcome is DestinationOutcome.ResolverFailed or DestinationOutcome.NameNotFound;
+
     /// <summary>Whether a client may connect.</summary>
     public bool IsAllowed => Verdict.Outcome == DestinationOutcome.Allowed;
 
@@ -30,10 +39,21 @@ public sealed record PolicyCheckResult(DestinationVerdict Verdict, string Policy
     public string ToText()
     {
         var text = new StringBuilder();
+        if (IsUnknown) return UnknownText();
         text.Append(Verdict.Explain()).Append('\n');
         if (Rule is not null) text.Append(CultureInfo.InvariantCulture, $"rule: {Rule} ({PolicySource}, line {Line})\n");
         foreach (var address in Addresses) text.Append(CultureInfo.InvariantCulture, $"{address.Address}: {Explain(address)}\n");
         return text.ToString();
+    }
+
+    private string UnknownText()
+    {
+        var before = AddressRulesBefore ? ", unless a rule for certain addresses before it does" : "";
+        var rule = Pending is { } pending
+            ? string.Create(CultureInfo.InvariantCulture, $"first match: {pending} ({PolicySource}, line {pending.Line}); it decides{before}")
+            : $"first match: none ({PolicySource}), so it is denied{before.Replace("before it does", "accepts it", StringComparison.Ordinal)}";
+        var guard = Pending is { Accepts: true } ? "; the addresses must be public as well" : "";
+        return $"cannot tell: {Verdict.Explain()}\n{rule}{guard}\n";
     }
 
     private static string Explain(AddressCheck check)
@@ -55,7 +75,11 @@ public static class PolicyCheck
         ArgumentNullException.ThrowIfNull(resolver);
         var policy = resolver.Policy;
         var verdict = await resolver.ResolveAsync(hostPort, cancellation).ConfigureAwait(false);
-        return new PolicyCheckResult(verdict, policy.Source, CheckAddresses(hostPort, policy, resolver.Guard, verdict));
+        var result = new PolicyCheckResult(verdict, policy.Source, CheckAddresses(hostPort, policy, resolver.Guard, verdict));
+        var bytes = Encoding.UTF8.GetBytes(hostPort);
+        if (!result.IsUnknown || !DestinationAddress.TryParse(bytes, out var destination, out _)) return result;
+        var pending = policy.FirstForAnyAddress(Encoding.ASCII.GetString(destination.Host(bytes)), destination.Port, out var before);
+        return result with { Pending = pending, AddressRulesBefore = before };
     }
 
     private static List<AddressCheck> CheckAddresses(string hostPort, ExitPolicy policy, AddressGuard guard, DestinationVerdict verdict)

@@ -23,28 +23,70 @@ internal enum ReplayVerdict : byte
 /// </para>
 /// <para>
 /// Memory is fixed: 5 bytes a packet at the design load of 0.8. A false positive (a fresh packet refused) has a probability of at
-/// most 32 × 2^-32 per packet. The filter lives and dies with its key.
+/// most 32 × 2^-32 per packet. The filter lives and dies with its key, in memory or in a <see cref="ReplayFilterFile"/>.
 /// </para>
 /// </summary>
 internal sealed class ReplayFilter : IDisposable
 {
+    public const int BucketBytes = BucketEntries * sizeof(uint);
+
     private const int BucketEntries = 16;
+    private const uint SampledBuckets = 1024;
     private const double Load = 0.8;
 
     private readonly PinnedRegion _region;
     private readonly uint _buckets;
+    private readonly long _offset;
+    private readonly int _packets;
 
     /// <param name="packets">Packets that the filter is to hold.</param>
     public ReplayFilter(int packets)
     {
-        ArgumentOutOfRangeException.ThrowIfLessThan(packets, 1);
-        _buckets = (uint)Math.Max(2, Math.Ceiling(packets / Load / BucketEntries));
-        long bytes = (long)_buckets * BucketEntries * sizeof(uint);
+        _packets = packets;
+        _buckets = BucketsFor(packets);
         // Touched at random over hours: base pages keep the resident size near what is used.
-        _region = PinnedRegion.Allocate(bytes, preferHugePages: false);
+        _region = PinnedRegion.Allocate((long)_buckets * BucketBytes, preferHugePages: false);
     }
 
-    public long Bytes => _region.Bytes;
+    /// <summary>Over a <see cref="ReplayFilterFile"/>.</summary>
+    public ReplayFilter(int packets, PinnedRegion file, string path)
+    {
+        _packets = packets;
+        _buckets = BucketsFor(packets);
+        _region = file;
+        _offset = ReplayFilterFile.HeaderBytes;
+        Path = path;
+    }
+
+    public long Bytes => (long)_buckets * BucketBytes;
+
+    /// <summary>The file it lies in; null: in memory.</summary>
+    public string? Path { get; }
+
+    public unsafe bool IsDisposed => _region.Pointer == null;
+
+    public static uint BucketsFor(int packets)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(packets, 1);
+        return (uint)Math.Max(2, Math.Ceiling(packets / Load / BucketEntries));
+    }
+
+    /// <summary>
+    /// Packets held, as a share of what the filter was made for; from a sample of buckets, always the same, since tags spread evenly.
+    /// Any thread.
+    /// </summary>
+    public double Fill()
+    {
+        uint sampled = Math.Min(_buckets, SampledBuckets);
+        long used = 0;
+        for (uint i = 0; i < sampled; i++)
+        {
+            int free = Entries((uint)((ulong)i * _buckets / sampled)).IndexOf(0u);
+            used += free < 0 ? BucketEntries : free;
+        }
+
+        return used * ((double)_buckets / sampled) / _packets;
+    }
 
     /// <summary>Looks the 32-byte tag up and remembers it. Any thread.</summary>
     public ReplayVerdict Check(ReadOnlySpan<byte> tag)
@@ -113,5 +155,5 @@ internal sealed class ReplayFilter : IDisposable
 
     private Span<uint> Entries(uint bucket) =>
         System.Runtime.InteropServices.MemoryMarshal.Cast<byte, uint>(
-            _region.Slice((long)bucket * BucketEntries * sizeof(uint), BucketEntries * sizeof(uint)));
+            _region.Slice(_offset + ((long)bucket * BucketBytes), BucketBytes));
 }

@@ -74,14 +74,20 @@ internal sealed class SphinxKeySet
         return -1;
     }
 
-    /// <summary>Wipes this set's key bytes and frees the filters that <paramref name="successor"/> does not carry on.</summary>
+    /// <summary>
+    /// Wipes this set's key bytes and frees the filters that <paramref name="successor"/> does not carry on; their files go with their
+    /// keys, but stay when nothing succeeds: the next start needs them.
+    /// </summary>
     public void Retire(SphinxKeySet? successor)
     {
         CryptographicOperations.ZeroMemory(_privateKeys);
         foreach (ReplayFilter filter in _filters)
         {
-            if (successor is null || Array.IndexOf(successor._filters, filter) < 0)
-                filter.Dispose();
+            if (successor is not null && Array.IndexOf(successor._filters, filter) >= 0)
+                continue;
+            filter.Dispose();
+            if (successor is not null && filter.Path is { } path && !Array.Exists(successor._filters, f => f.Path == path))
+                ReplayFilterStore.Remove(path);
         }
     }
 }

@@ -24,7 +24,7 @@ internal static class TopologyFile
     private const int MaximumKeyCharacters = 44;
 
     // The decoder indexes a table by character and fails on those beyond it, so they are kept away from it.
-    private static readonly SearchValues<char> s_base58 =
+    public static readonly SearchValues<char> Base58Characters =
         SearchValues.Create("123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz");
 
     public static NetworkTopology Read(string path)
@@ -223,7 +223,7 @@ internal static class TopologyFile
             var key = new byte[TopologyNode.KeyBytes];
             // SimpleBase wants a byte of room for each leading '1' and then some.
             Span<byte> decoded = stackalloc byte[2 * MaximumKeyCharacters];
-            if (text.Length is < MinimumKeyCharacters or > MaximumKeyCharacters || text.AsSpan().ContainsAnyExcept(s_base58)
+            if (text.Length is < MinimumKeyCharacters or > MaximumKeyCharacters || text.AsSpan().ContainsAnyExcept(Base58Characters)
                 || !Base58.Bitcoin.TryDecode(text, decoded, out var written) || written != key.Length)
                 throw Wrong($"\"{name}\" must be base58 of 32 bytes; copy the whole key, without 0, O, I, l");
             decoded[..written].CopyTo(key);

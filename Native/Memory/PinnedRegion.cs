@@ -1,6 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Runtime.CompilerServices;
 using FastExit.Native.Sockets;
+using Microsoft.Win32.SafeHandles;
 using Tmds.Linux;
 using static Tmds.Linux.LibC;
 
@@ -17,11 +18,14 @@ public enum PageBacking
 
     /// <summary>2 MiB pages from the reserved pool (MAP_HUGETLB).</summary>
     Huge,
+
+    /// <summary>A file's pages, shared with whoever reads it.</summary>
+    File,
 }
 
 /// <summary>
-/// A private anonymous mapping: memory that the garbage collector neither moves nor scans, so the kernel may hold
-/// pointers into it. Zeroed by the kernel, left out of core dumps (it carries plaintext), freed by
+/// A private anonymous mapping, or a shared one of a file: memory that the garbage collector neither moves nor scans, so the kernel may hold
+/// pointers into it. Zeroed by the kernel (a file: what it holds), left out of core dumps (it carries plaintext), freed by
 /// <see cref="Dispose"/> only: no operation that reads or writes it may be in flight by then.
 /// </summary>
 public sealed unsafe class PinnedRegion : IDisposable
@@ -83,6 +87,43 @@ public sealed unsafe class PinnedRegion : IDisposable
         }
 
         return Finish(plain, bytes, baseBytes, PageBacking.Base);
+    }
+
+    /// <summary>
+    /// Maps the beginning of a file that is at least so long, shared: what is written into the region is in the file for every other
+    /// reader at once, also when this process is killed, and on the disk when the kernel gets to it. Touched at random, so nothing is
+    /// read ahead. The handle may be closed; the file must not be made shorter, and its blocks should be allocated, since the process
+    /// dies (SIGBUS) where the mapping has no storage.
+    /// </summary>
+    /// <exception cref="ArgumentOutOfRangeException">The file is shorter.</exception>
+    /// <exception cref="NativeException">The kernel refuses, for want of memory or because of the kind of file.</exception>
+    public static PinnedRegion MapFile(SafeFileHandle file, long bytes)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(bytes);
+        ArgumentOutOfRangeException.ThrowIfLessThan(RandomAccess.GetLength(file), bytes);
+        long mappedBytes = RoundUp(bytes, Environment.SystemPageSize);
+        bool held = false;
+        void* mapped;
+        try
+        {
+            file.DangerousAddRef(ref held);
+            mapped = mmap(
+                null, (size_t)(ulong)mappedBytes, ProtectReadWrite, MAP_SHARED, (int)file.DangerousGetHandle(), 0);
+        }
+        finally
+        {
+            if (held)
+                file.DangerousRelease();
+        }
+
+        if (mapped == MAP_FAILED)
+        {
+            int error = errno;
+            throw new NativeException($"mapping a file of {bytes} bytes", error, ResourceMend.For(error));
+        }
+
+        _ = madvise(mapped, (size_t)(ulong)mappedBytes, MADV_RANDOM);
+        return Finish((byte*)mapped, bytes, mappedBytes, PageBacking.File);
     }
 
     /// <exception cref="ArgumentOutOfRangeException">The slice leaves the region.</exception>

@@ -3,7 +3,9 @@ using System.Security.Cryptography;
 using FastExit.Bench.Client;
 using FastExit.Bench.Lab;
 using FastExit.Bench.Socks;
+using FastExit.Crypto.EndToEnd;
 using FastExit.NetworkRequester.Protocol;
+using FastExit.Topology;
 using Xunit;
 
 namespace FastExit.Tests.Bench;
@@ -175,6 +177,34 @@ public class ClientEngineTests
         await Assert.ThrowsAsync<IOException>(() => connection.Input.ReadAsync().AsTask().WaitAsync(s_patience));
         net.SetLoss(0);
         await DownloadAsync(client, 50_000);
+    }
+
+    [Fact]
+    public async Task ANewRotationBringsNewSurbsToAnIdleConnectionAtOnce()
+    {
+        using var net = new InProcessMixnet();
+        using ClientEngine client = net.Client();
+        ProxyConnection connection = client.Open("echo:1");
+        Assert.True((await connection.Opened.WaitAsync(s_patience)).Connected);
+        await EventuallyAsync(() => client.Counters[ClientCounter.SurbsAvailable] >= net.Settings.RestingSurbs - 24
+            && client.Counters[ClientCounter.PacketsInFlight] == 0);
+        Assert.Equal(KeyRotation.Odd, net.Service.SurbRotation);
+        long made = client.Counters[ClientCounter.SurbsMade];
+
+        // The same rotation again is no reason for anything.
+        client.UseTopology(net.Topology);
+        await Task.Delay(300);
+        Assert.Equal(made, client.Counters[ClientCounter.SurbsMade]);
+
+        client.UseTopology(new NetworkTopology(2, net.Topology.Nodes));
+        await EventuallyAsync(() => net.Service.SurbRotation == KeyRotation.Even);
+        await EventuallyAsync(() => client.Counters[ClientCounter.SurbsMade] >= made + net.Settings.RestingSurbs - 24);
+
+        // What the service still has of the older ones is read as well: it uses the oldest first.
+        await connection.SendAsync(new byte[] { 1, 2, 3 });
+        ReadResult result = await connection.Input.ReadAsync().AsTask().WaitAsync(s_patience);
+        Assert.Equal(3, result.Buffer.Length);
+        await DownloadAsync(client, 100_000);
     }
 
     [Fact]

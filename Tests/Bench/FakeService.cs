@@ -64,6 +64,9 @@ internal sealed class FakeService : IDeliveryTarget, IDisposable
 
     public int SurbRequests { get; private set; }
 
+    /// <summary>Of the newest SURBs.</summary>
+    public KeyRotation SurbRotation { get; private set; }
+
     public int MaximumSurbsSeen { get; private set; }
 
     public int DuplicateSends { get; private set; }
@@ -139,7 +142,11 @@ internal sealed class FakeService : IDeliveryTarget, IDisposable
         for (int i = 0; i < message.Surbs.Count && surbs.Count < MaximumSurbs; i++)
             surbs.Enqueue(message.Surbs[i].Bytes.ToArray());
         if (message.Surbs.Count > 0)
+        {
             _requested = 0;
+            SurbRotation = message.Surbs.Rotation;
+        }
+
         MaximumSurbsSeen = Math.Max(MaximumSurbsSeen, surbs.Count);
         if (message.Kind == MessageKind.RepliableData && Request.TryRead(message.Data, out Request request) == RequestStatus.Ok)
             Handle(tag, request);

@@ -31,6 +31,17 @@ public class LabServersTests
     }
 
     [Fact]
+    public void EchoTakesTheAskedPortOrAnyFreeOneThatThePolicyAllows()
+    {
+        using EchoServer any = EchoServer.Open(0);
+        Assert.InRange(any.Address.Port, 50000, 65535);
+        var taken = Assert.Throws<LabException>(() => EchoServer.Open(any.Address.Port));
+        Assert.Contains("--echo", taken.Message, StringComparison.Ordinal);
+        using EchoServer other = EchoServer.Open(0);
+        Assert.NotEqual(any.Address.Port, other.Address.Port);
+    }
+
+    [Fact]
     public async Task EchoAnswersAfterTheHalfClose()
     {
         using var echo = new EchoServer(new IPEndPoint(IPAddress.Loopback, 0));

@@ -26,6 +26,11 @@ public sealed class CommandLineTests : IDisposable
         Assert.Equal("192.0.2.1:1790", settings.MixLink.Announced.ToString());
         Assert.Equal(["127.0.0.1:1790", "[::1]:1791"], settings.MixLink.Listen.Select(listen => listen.ToString()));
         Assert.Equal(Path.Combine(Data, "topology.json"), settings.TopologyFile);
+        Assert.Contains("\nfile = \"topology.json\"\n", File.ReadAllText(ConfigurationFile.PathIn(Data)), StringComparison.Ordinal);
+        var moved = Path.Combine(_directory, "moved");
+        Directory.Move(Data, moved);
+        Assert.Equal(Path.Combine(moved, "topology.json"), ConfigurationFile.Load(moved, []).TopologyFile);
+        Directory.Move(moved, Data);
 
         var printed = await ProgramRun.StartAsync("address", "--data-dir", Data, "--json");
         Assert.Equal((0, ""), (printed.Code, printed.Error));
@@ -70,7 +75,8 @@ public sealed class CommandLineTests : IDisposable
     {
         AssertFails(await Init("--listen", "127.0.0.1:5", "--listen", "127.0.0.1:5"), 2, "twice");
         AssertFails(await Init("--listen", "nonsense"), 2, "IP:PORT");
-        AssertFails(await ProgramRun.StartAsync("init", "--data-dir", Data, "--announce", "0.0.0.0:1"), 2, "announced");
+        foreach (var nowhere in new[] { "0.0.0.0:1", "[::]:1", "[::ffff:0.0.0.0]:1", "224.0.0.1:1", "255.255.255.255:1", "192.0.2.1:0" })
+            AssertFails(await ProgramRun.StartAsync("init", "--data-dir", Data, "--announce", nowhere), 2, "give the address and port that mix nodes reach, such as 192.0.2.1:1789");
         AssertFails(await ProgramRun.StartAsync("init", "--data-dir", Data, "--announce", "nonsense"), 2, "IP:PORT");
         Assert.Empty(Directory.GetFileSystemEntries(_directory));
 
@@ -85,8 +91,12 @@ public sealed class CommandLineTests : IDisposable
     }
 
     [Theory]
-    [InlineData(2, "--help", "nonsense")]
-    [InlineData(2, "--help")]
+    [InlineData(2, "nonsense is not a command of `fastexit`; use one of: init, run, address, policy, check, version", "nonsense")]
+    [InlineData(2, "a command is missing; use one of: init, run, address, policy, check, version; see `fastexit --help`")]
+    [InlineData(2, "a command is missing; use one of: check; see `fastexit policy --help`", "policy")]
+    [InlineData(2, "put the IPv6 address in brackets: [64:ff9b::7f00]:1, or [64:ff9b::7f00:1]:PORT", "policy", "check", "64:ff9b::7f00:1")]
+    [InlineData(2, "put the IPv6 address in brackets: [::1]:PORT", "policy", "check", "::1")]
+    [InlineData(2, "put the IPv6 address in brackets: [1:2:3:4:5:6:7:8]:443", "policy", "check", "1:2:3:4:5:6:7:8:443")]
     [InlineData(2, "--data-dir", "run")]
     [InlineData(2, "'x'", "run", "--data-dir", "/nonexistent", "--drain-limit", "x")]
     [InlineData(2, "fastexit init", "run", "--data-dir", "/nonexistent")]
@@ -121,6 +131,60 @@ public sealed class CommandLineTests : IDisposable
         var run = await ProgramRun.StartAsync("policy", "check", destination);
         Assert.Equal((code, ""), (run.Code, run.Error));
         Assert.Contains(part, run.Output, StringComparison.Ordinal);
+    }
+
+    // Names under .invalid are never asked of a server, and never have addresses.
+    [Theory]
+    [InlineData("accept *.blocked.invalid:443\naccept *:*\n", 3, "first match: accept *.blocked.invalid:443 (FILE, line 1); it decides; the addresses must be public as well\n")]
+    [InlineData("reject 8.8.8.8:*\nreject *.blocked.invalid:443\naccept *:*\n", 3, "first match: reject *.blocked.invalid:443 (FILE, line 2); it decides, unless a rule for certain addresses before it does\n")]
+    [InlineData("reject 8.8.8.8:80\naccept *:443\nreject *.blocked.invalid:443\n", 3, "first match: accept *:443 (FILE, line 2); it decides;")]
+    [InlineData("accept 8.8.8.8:443\n", 3, "first match: none (FILE), so it is denied, unless a rule for certain addresses accepts it\n")]
+    [InlineData("reject *.blocked.invalid:443\naccept *:*\n", 1, "rule: reject *.blocked.invalid:443 (FILE, line 1)")]
+    public async Task Policy_check_names_the_first_match_of_a_name_that_does_not_resolve(string rules, int code, string part)
+    {
+        var file = Path.Combine(_directory, "policy.txt");
+        File.WriteAllText(file, rules);
+        var run = await ProgramRun.StartAsync("policy", "check", "www.blocked.invalid:443", "--policy", file);
+        Assert.Equal((code, ""), (run.Code, run.Error));
+        Assert.StartsWith(code == 3 ? "cannot tell: the name does not exist or has no addresses\n" : "denied", run.Output, StringComparison.Ordinal);
+        Assert.Contains(part.Replace("FILE", file, StringComparison.Ordinal), run.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Policy_check_cannot_tell_when_no_name_server_answers()
+    {
+        using var silent = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
+        silent.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        Assert.Equal(0, (await Init()).Code);
+        var configuration = ConfigurationFile.PathIn(Data);
+        var policy = Path.Combine(Data, "policy.txt");
+        File.WriteAllText(policy, "accept *.allowed.test:443\nreject *:*\n");
+        File.WriteAllText(configuration, File.ReadAllText(configuration)
+            .Replace("servers = []", $"servers = [\"{silent.LocalEndPoint}\"]", StringComparison.Ordinal)
+            .Replace("\nquery_timeout = \"2s\"", "\nquery_timeout = \"100ms\"", StringComparison.Ordinal));
+        File.WriteAllText(configuration, System.Text.RegularExpressions.Regex.Replace(
+            File.ReadAllText(configuration), @"(\[policy\][^\[]*?\nfile = )""""", "$1\"policy.txt\""));
+        Assert.Equal(policy, ConfigurationFile.Load(Data, []).Policy.File);
+        var run = await ProgramRun.StartAsync("policy", "check", "www.allowed.test:443", "--data-dir", Data);
+        Assert.Equal((3, ""), (run.Code, run.Error));
+        Assert.StartsWith("cannot tell: the name could not be resolved", run.Output, StringComparison.Ordinal);
+        Assert.Contains($"first match: accept *.allowed.test:443 ({policy}, line 1)", run.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Check_and_address_say_how_to_mend_keys_that_are_a_file_and_a_broken_configuration()
+    {
+        Assert.Equal(0, (await Init()).Code);
+        Directory.Delete(Path.Combine(Data, "keys"), recursive: true);
+        File.WriteAllText(Path.Combine(Data, "keys"), "");
+        AssertFails(await ProgramRun.StartAsync("address", "--data-dir", Data), 1, "keys: is a file, and must be the directory of the keys; move it away");
+        AssertFails(await Init("--force"), 1, "keys: is a file");
+        var configuration = ConfigurationFile.PathIn(Data);
+        File.WriteAllText(configuration, "[mix_link]\nannounced = \"192.0.2.1:1789\n");
+        var run = await ProgramRun.StartAsync("check", "--data-dir", Data);
+        var line = run.Output.Split('\n').Single(text => text.StartsWith("FAIL configuration: ", StringComparison.Ordinal));
+        Assert.StartsWith($"FAIL configuration: {configuration}: line 2: not valid TOML: ", line, StringComparison.Ordinal);
+        Assert.EndsWith("; mend: text begins and ends with a double quote on one line, such as announced = \"192.0.2.1:1789\"", line, StringComparison.Ordinal);
     }
 
     [Fact]

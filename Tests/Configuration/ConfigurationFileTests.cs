@@ -19,7 +19,7 @@ public sealed class ConfigurationFileTests
         {
             Assert.True(setting.Note is { Length: > 5 }, $"{setting.Key} has no note");
             Assert.NotNull(SettingNotes.ForSection(setting.Section));
-            Assert.Contains($"# {setting.Note}\n{setting.Name} = {SettingValue.Format(setting, setting.Read(defaults))}\n", text, StringComparison.Ordinal);
+            Assert.Contains($"# {setting.Note}\n{setting.Name} = {(setting.Key == SettingNotes.TopologyFile ? "\"topology.json\"" : SettingValue.Format(setting, setting.Read(defaults)))}\n", text, StringComparison.Ordinal);
         }
     }
 
@@ -137,8 +137,9 @@ public sealed class ConfigurationFileTests
     [InlineData("[topology]\nfile = \"\"", 2, "must not be empty")]
     [InlineData("[delivery]\nsurb_minimum = 300", 2, "must not be above")]
     [InlineData("[[dns]]\ncache_entries = 1", 1, "write [dns]")]
-    [InlineData("[dns]\ncache_entries = ", 2, "not valid TOML")]
-    [InlineData("[dns\n", 1, "not valid TOML")]
+    [InlineData("[dns]\ncache_entries = ", 2, "; write one key = value a line")]
+    [InlineData("[dns\n", 1, "; close every bracket")]
+    [InlineData("[dns]\nquery_timeout = \"2s\n", 2, "; text begins and ends with a double quote")]
     [InlineData("[dns]\ncache_entries = 1\ncache_entries = 2", 3, "")]
     public void Mistakes_are_named_with_line_and_mend(string toml, int line, string mend)
     {
@@ -182,47 +183,6 @@ public sealed class ConfigurationFileTests
         Assert.Throws<ConfigurationException>(() => Parse(ConfigurationFile.Format(settings)));
         settings = settings with { TopologyFile = "/odd \"name\"\\x é.json" };
         Assert.Equal(settings.TopologyFile, Parse(ConfigurationFile.Format(settings)).TopologyFile);
-    }
-
-    /// <summary>
-    /// Whole documents cost the TOML library some hundred microseconds each, so 30,000 of them, against more than a million for each of the value
-    /// parsers (<see cref="ScalarTextTests"/>). Every mutant is read or refused on one line.
-    /// </summary>
-    [Fact]
-    public void Mutated_documents_never_fail_in_another_way()
-    {
-        var defaults = ConfigurationFile.Defaults("/data", s_announced);
-        var lines = Setting.All.Where(setting => !setting.IsRequired)
-            .Select(setting => $"{setting.Key} = {SettingValue.Format(setting, setting.Read(defaults))}").ToArray();
-        string[] pieces = ["[", "]", "{", "}", "=", "\"", "'", "\"\"\"", ".", ",", "1e5", "0x1", "inf", "1979-05-27", "\\", "\0", "é", "\uD800", "[[a]]", "#", "\r", "true"];
-        var random = new Random(11);
-        var read = 0;
-        for (var i = 0; i < 30_000; i++)
-        {
-            var chosen = lines.Where(_ => random.Next(4) == 0).Append("mix_link.announced = \"192.0.2.1:1789\"");
-            var text = new StringBuilder(string.Join('\n', chosen));
-            for (var edits = random.Next(4); edits > 0; edits--)
-            {
-                var at = random.Next(text.Length);
-                if (random.Next(3) == 0)
-                    text.Remove(at, Math.Min(random.Next(1, 12), text.Length - at));
-                else
-                    text.Insert(at, pieces[random.Next(pieces.Length)]);
-            }
-
-            try
-            {
-                Assert.NotNull(Parse(text.ToString()));
-                read++;
-            }
-            catch (ConfigurationException error)
-            {
-                Assert.DoesNotContain('\n', error.Message);
-                Assert.InRange(error.Message.Length, 20, 600);
-            }
-        }
-
-        Assert.InRange(read, 5_000, 29_000);
     }
 
     [Fact]

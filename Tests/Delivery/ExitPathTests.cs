@@ -264,6 +264,61 @@ public sealed class ExitPathTests : IDisposable
     }
 
     [Fact]
+    public void MessagesWaitForAFullRing()
+    {
+        using var exit = new ExitBench(_lab, delivery: s_quiet, cores: 2, parcels: 1);
+        exit.Deliver(_client.Send(_client.Message([0], surbs: 1)));
+        exit.Flush();
+        int home = exit.Cores.Single(c => c.Service.Count == 1).Index;
+        int away = 1 - home;
+
+        // Sets that are put together on the core where their client does not live, so that the message must move.
+        ClientPacket[][] messages = [.. Enumerable.Range(0, 2).Select(i => SetOn(away, (byte)(i + 1)))];
+        foreach (ClientPacket[] message in messages)
+        {
+            foreach (ClientPacket packet in message[..^1])
+                exit.Deliver(packet, away);
+        }
+
+        exit.Run();
+        exit.Flush();
+        Assert.Equal(1, exit.Cores[home].Service.Count);
+        long acks = exit.Count(Counter.Sphinx_AcksReleased);
+
+        // Both become complete within one turn, and the ring has room for one.
+        exit.Deliver(messages[0][^1], away);
+        exit.Deliver(messages[1][^1], away);
+        exit.Run();
+        Assert.Equal(1, exit.Count(Counter.Delivery_WaitedForRing));
+        Assert.Equal(acks + 2, exit.Count(Counter.Sphinx_AcksReleased));
+        Assert.Equal(2, exit.Cores[home].Service.Count);
+        exit.Pass(10);
+        Assert.Equal(3, exit.Cores[home].Service.Count);
+        Assert.Equal([1, 2], exit.Cores[home].Service.Messages.Skip(1).Select(m => (int)m.Data[0]));
+        Assert.Equal(0, exit.Count(Counter.Delivery_RingFull));
+        exit.Flush();
+        exit.Run();
+        Assert.Equal(0, exit.SlotsInUse);
+    }
+
+    [Fact]
+    public void WhoseRingIsFullIsNotTakenForLate()
+    {
+        using var exit = new ExitBench(_lab, delivery: s_quiet, cores: 2, parcels: 1);
+        exit.Deliver(_client.Send(_client.Message([0], surbs: 1)));
+        exit.Flush();
+        int home = exit.Cores.Single(c => c.Service.Count == 1).Index;
+        ClientPacket[] packets = [.. Enumerable.Range(1, 2).Select(i => _client.Send(_client.Message([(byte)i])).Single())];
+        long acks = exit.Count(Counter.Sphinx_AcksReleased);
+        foreach (ClientPacket packet in packets)
+            exit.Deliver(packet, 1 - home);
+        exit.Run();
+        Assert.Equal(1, exit.Count(Counter.Delivery_RingFull));
+        Assert.Equal(acks + 1, exit.Count(Counter.Sphinx_AcksReleased));
+        Assert.Equal(2, exit.Cores[home].Service.Count);
+    }
+
+    [Fact]
     public void AcksComeBackThroughEitherCore()
     {
         using var exit = new ExitBench(_lab, delivery: s_quiet, cores: 2);
@@ -278,5 +333,17 @@ public sealed class ExitPathTests : IDisposable
         Assert.Equal(8, home.Service.Acknowledged.Count);
         Assert.Equal(0, exit.Count(Counter.Delivery_AcksUnknown));
         Assert.Equal(0, home.Replies.Pending);
+    }
+
+    private ClientPacket[] SetOn(int core, byte number)
+    {
+        while (true)
+        {
+            byte[] data = new byte[5000];
+            data[0] = number;
+            ClientPacket[] packets = _client.Send(_client.Message(data));
+            if (SetHome.Of(packets[0].SetId, 2) == core)
+                return packets;
+        }
     }
 }

@@ -45,7 +45,7 @@ internal sealed class LabClient
         {
             batch.Clear();
             while (batch.Count < Math.Min(8, count - surbs.Count))
-                batch.Add(_routes.Draw(_routes.OwnGateway, Identity, _identifier));
+                batch.Add(_routes.Draw(_routes.OwnGatewayOf(KeyRotation.Unknown), Identity, _identifier));
             batch.Build();
             for (int i = 0; i < batch.Count; i++)
             {
@@ -113,7 +113,7 @@ internal sealed class LabClient
         if (ackable)
         {
             var acks = new AckBatch();
-            acks.Add(_routes.Draw(_routes.OwnGateway, Identity, _identifier), AckKey, setId, position);
+            acks.Add(_routes.Draw(_routes.OwnGatewayOf(KeyRotation.Unknown), Identity, _identifier), AckKey, setId, position);
             acks.Build();
             acks.Prefix(0).CopyTo(prefix);
         }

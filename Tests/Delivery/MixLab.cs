@@ -2,6 +2,7 @@ using System.Net;
 using FastExit.Crypto.EndToEnd;
 using FastExit.Crypto.Primitives;
 using FastExit.Crypto.Sphinx;
+using FastExit.Identity;
 using FastExit.Tests.MixLink;
 using FastExit.Topology;
 
@@ -19,7 +20,8 @@ internal sealed class MixLab : IDisposable
     private readonly Dictionary<NodeAddress, Node> _byAddress = [];
     private readonly SphinxHopBatch _hops = new();
 
-    public MixLab()
+    /// <param name="exit">Keys of an exit that runs for real; without them the exit is one of the lab's own.</param>
+    public MixLab(NodeKeys? exit = null)
     {
         var nodes = new List<TopologyNode>();
         for (int layer = 0; layer < 3; layer++)
@@ -33,11 +35,14 @@ internal sealed class MixLab : IDisposable
         }
 
         Entry = Add(new Node(new IPEndPoint(IPAddress.Parse("10.0.8.1"), 1789), null));
-        Exit = Add(new Node(new IPEndPoint(IPAddress.Parse("10.0.9.1"), 1789), null));
+        var exitAddress = new IPEndPoint(IPAddress.Parse("10.0.9.1"), 1789);
+        Exit = Add(exit is null
+            ? new Node(exitAddress, null)
+            : new Node(exitAddress, null, exit.Identity.ToArray(), exit.CurrentSphinxKey.PrivateKey.ToArray()));
         nodes.Add(Entry.InTopology(TopologyRole.Entry));
         nodes.Add(Exit.InTopology(TopologyRole.Exit));
         Topology = new NetworkTopology(1, nodes);
-        Service = Recipient(ServiceIdentitySeed, ServiceKey, Exit);
+        Service = exit?.NetworkRequester.Address ?? Recipient(ServiceIdentitySeed, ServiceKey, Exit);
     }
 
     public Node Entry { get; }
@@ -111,15 +116,15 @@ internal sealed class MixLab : IDisposable
         return node;
     }
 
-    internal sealed class Node(IPEndPoint address, FrameCollector? collector)
+    internal sealed class Node(IPEndPoint address, FrameCollector? collector, byte[]? identity = null, byte[]? privateKey = null)
     {
         public IPEndPoint Address { get; } = address;
 
         public FrameCollector? Collector { get; } = collector;
 
-        public byte[] Identity { get; } = Ed25519.PublicKey(Ed25519.GenerateSeed());
+        public byte[] Identity { get; } = identity ?? Ed25519.PublicKey(Ed25519.GenerateSeed());
 
-        public byte[] PrivateKey { get; } = Ed25519.GenerateSeed();
+        public byte[] PrivateKey { get; } = privateKey ?? Ed25519.GenerateSeed();
 
         public byte[] SphinxKey => PublicKey(PrivateKey);
 

@@ -1,6 +1,7 @@
 using System.Net;
-using System.Net.Sockets;
 using FastExit.Bench.Lab;
+using FastExit.Cores;
+using FastExit.Tests.Native;
 using FastExit.Tests.Resolution;
 using Xunit;
 
@@ -109,12 +110,12 @@ public class ExitLab : IAsyncLifetime
     /// <summary>Waits until no client's connection and no packet is left in the exit.</summary>
     internal Task QuietAsync(TimeSpan patience) => Metrics.UntilAsync(
         patience,
-        sample => sample[Cores.Gauge.NetworkRequester_Connections] == 0
-            && sample[Cores.Gauge.NetworkRequester_HalfOpen] == 0
-            && sample[Cores.Gauge.NetworkRequester_EarlyConnections] == 0
-            && sample[Cores.Gauge.Delivery_Sets] == 0
-            && sample[Cores.Gauge.Delivery_PendingAcks] == 0
-            && sample[Cores.Gauge.MixLink_EgressQueued] == 0,
+        sample => sample[Gauge.NetworkRequester_Connections] == 0
+            && sample[Gauge.NetworkRequester_HalfOpen] == 0
+            && sample[Gauge.NetworkRequester_EarlyConnections] == 0
+            && sample[Gauge.Delivery_Sets] == 0
+            && sample[Gauge.Delivery_PendingAcks] == 0
+            && sample[Gauge.MixLink_EgressQueued] == 0,
         "the exit did not become quiet");
 
     private async Task StartAsync()
@@ -125,7 +126,7 @@ public class ExitLab : IAsyncLifetime
         DeniedPort = free[1].Port;
         await StartWebAsync(IPAddress.Loopback, WebPort);
         await StartWebAsync(IPAddress.Loopback, DeniedPort);
-        HasIPv6 = Socket.OSSupportsIPv6;
+        HasIPv6 = LoopbackIPv6.IsPresent;
         if (HasIPv6)
             await StartWebAsync(IPAddress.IPv6Loopback, WebPort);
         ServeNames();
@@ -154,8 +155,8 @@ public class ExitLab : IAsyncLifetime
             Log);
         Metrics = new ExitMetrics(free[2]);
         MetricsSample rest = await Metrics.UntilAsync(
-            TimeSpan.FromSeconds(30), sample => sample[Cores.Counter.Core_Loops] > 4 * _cores.Count, "the cores do not turn");
-        RegularSlotsAtRest = rest[Cores.Gauge.Memory_RegularSlotsInUse];
+            TimeSpan.FromSeconds(30), sample => sample[Counter.Core_Loops] > 4 * _cores.Count, "the cores do not turn");
+        RegularSlotsAtRest = rest[Gauge.Memory_RegularSlotsInUse];
         Client = await StartClientAsync();
     }
 

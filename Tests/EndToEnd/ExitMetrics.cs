@@ -56,7 +56,9 @@ internal sealed class ExitMetrics(IPEndPoint address) : IDisposable
     private readonly HttpClient _client = new() { Timeout = TimeSpan.FromSeconds(30) };
     private readonly Uri _address = new($"http://{address}/metrics");
 
-    public async Task<MetricsSample> ReadAsync() => new(await _client.GetStringAsync(_address));
+    public async Task<MetricsSample> ReadAsync() => new(await TextAsync());
+
+    public Task<string> TextAsync() => _client.GetStringAsync(_address);
 
     /// <summary>Reads again and again until <paramref name="reached"/>; the last reading.</summary>
     public async Task<MetricsSample> UntilAsync(TimeSpan patience, Func<MetricsSample, bool> reached, string otherwise)

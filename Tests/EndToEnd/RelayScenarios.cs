@@ -33,7 +33,7 @@ public abstract class RelayScenarios(ExitLab lab)
     [InlineData("socks4", "127.0.0.1")]
     public async Task Curl_gets_a_page(string proxy, string host)
     {
-        Skip.If(!lab.HasIPv6 && (host.Contains(':', StringComparison.Ordinal) || host == "web6.test"), "this host has no IPv6");
+        Skip.If(!lab.HasIPv6 && (host.Contains(':', StringComparison.Ordinal) || host == "web6.test"), Native.LoopbackIPv6.Missing);
         CurlResult page = await CurlCommand.RunAsync(proxy, lab.Client.Address, lab.Web("/", host), s_page);
         Assert.Equal((0, Page), (page.ExitCode, page.Text + page.Errors));
     }

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Net;
+using System.Net.Sockets;
 using FastExit.Bench.Client;
 using FastExit.Bench.Lab;
 using FastExit.Bench.Socks;
@@ -9,7 +10,12 @@ using Xunit;
 
 namespace FastExit.Tests.EndToEnd;
 
-public sealed class RestartLab() : ExitLab([0], guardOpen: true);
+/// <summary>
+/// Data of a connection that the new exit does not know is held for five seconds, then its client is told. Messages of which the killed
+/// exit had acknowledged a part never become whole, and are dropped after twenty.
+/// </summary>
+public sealed class RestartLab() : ExitLab(
+    [0], guardOpen: true, "network_requester.early_age=\"5s\"", "delivery.set_age=\"20s\"");
 
 /// <summary>An exit that is killed, and one that is asked to stop; the lab starts it again, as a service manager would.</summary>
 [Collection(OwnLabRun.Name)]
@@ -61,6 +67,48 @@ public sealed class RestartTests(RestartLab lab) : IClassFixture<RestartLab>
         for (int i = 0; i < 300 && gauges.Any(gauge => counters[gauge] != 0); i++)
             await Task.Delay(200);
         Assert.All(gauges, gauge => Assert.Equal(0, counters[gauge]));
+    }
+
+    [Fact]
+    public async Task A_client_that_had_closed_its_half_learns_of_the_restart_too()
+    {
+        using var stop = new CancellationTokenSource(TimeSpan.FromMinutes(3));
+        using var silent = new TcpDestination(async (socket, end) =>
+        {
+            await SocksDialer.ReceiveToEndAsync(socket, end);
+            await Task.Delay(Timeout.Infinite, end);
+        });
+        using SocksSession session = SocksSession.Start(
+            lab.Network.Directory,
+            null,
+            TimeSpan.FromMilliseconds(2),
+            new SocksSettings { Listen = LabDirectory.FreeAddresses(1)[0] });
+        await PageAsync(session.Address);
+        using SocksConnection connection = await SocksDialer.DialAsync(
+            session.Address, SocksForm.Five, "127.0.0.1", silent.Port, stop.Token);
+        Assert.True(connection.Granted);
+        connection.Socket.Shutdown(SocketShutdown.Send);
+        for (int i = 0; i < 100 && session.Engine.Counters[ClientCounter.PacketsInFlight] != 0; i++)
+            await Task.Delay(100, stop.Token);
+
+        ExitProcess killed = lab.Network.Exit;
+        int id = killed.Id;
+        Assert.Equal(0, LibC.kill(id, LibC.SIGKILL));
+        await killed.Ended.WaitAsync(TimeSpan.FromSeconds(30), stop.Token);
+        await UntilReadyAsync(id);
+
+        // Other connections keep the client known to the new exit, so that nothing but this connection itself tells.
+        var clock = Stopwatch.StartNew();
+        Task<int> end = connection.Socket.ReceiveAsync(new byte[1], stop.Token).AsTask();
+        while (!end.IsCompleted && clock.Elapsed < TimeSpan.FromSeconds(60))
+        {
+            await PageAsync(session.Address);
+            await Task.Delay(1000, stop.Token);
+        }
+
+        Assert.True(end.IsCompleted, $"half closed, it waits still: {Describe(session.Engine.Counters)}");
+        await Assert.ThrowsAsync<SocketException>(() => end);
+        Assert.Equal(0, session.Engine.Counters[ClientCounter.ServiceLost]);
     }
 
     [Fact]

@@ -14,11 +14,12 @@ namespace FastExit.Tests.MixLink;
 /// <summary>Both sides of the mix link on one ring, on the thread that made it. The stage has keys that no packet fits.</summary>
 internal sealed class LinkFixture : IDisposable
 {
-    private readonly IoRing _ring = new(new IoRingOptions { SubmissionEntries = 256, CompletionEntries = 2048, DirectDescriptors = 256 });
+    private readonly IoRing _ring;
     private readonly SocketDescriptor _listener;
 
-    public LinkFixture(MixLinkSettings? settings = null, IReadOnlyList<IPEndPoint>? known = null, int regularSlots = 2048, int extendedSlots = 8)
+    public LinkFixture(MixLinkSettings? settings = null, IReadOnlyList<IPEndPoint>? known = null, int regularSlots = 2048, int extendedSlots = 8, int descriptors = 256)
     {
+        _ring = new IoRing(new IoRingOptions { SubmissionEntries = 256, CompletionEntries = 2048, DirectDescriptors = descriptors });
         settings ??= Settings;
         Pool = new SlotPool(0, new MemorySettings
         {

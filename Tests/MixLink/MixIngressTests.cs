@@ -129,13 +129,14 @@ public sealed class MixIngressTests
         for (int round = 0; round < 5; round++)
         {
             Socket[] sockets = [.. Enumerable.Range(0, 120).Select(_ => link.Connect())];
-            Assert.True(link.Until(() => link[Counter.MixLink_ConnectionsRefusedLimit] == 20 * (round + 1) && link.Ingress.Connections == 100));
+            Assert.True(link.Until(() => link[Counter.MixLink_ConnectionsEvicted] == 20 * (round + 1) && link.Ingress.Connections == 100));
             foreach (Socket socket in sockets)
                 socket.Dispose();
             Assert.True(link.Until(() => link.Ingress.Connections == 0));
         }
 
-        Assert.Equal(500, link[Counter.MixLink_ConnectionsClosed]);
+        Assert.Equal(600, link[Counter.MixLink_ConnectionsClosed]);
+        Assert.Equal(0, link[Counter.MixLink_ConnectionsRefusedLimit]);
         Assert.Equal(0, link[Counter.MixLink_AcceptErrors]);
     }
 

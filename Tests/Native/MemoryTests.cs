@@ -37,6 +37,47 @@ public sealed unsafe class MemoryTests
         Assert.Throws<ArgumentOutOfRangeException>(() => { region.Slice(long.MaxValue, int.MaxValue); });
     }
 
+    [Fact]
+    public void A_file_is_mapped_shared_and_keeps_what_was_written()
+    {
+        string path = Path.GetTempFileName();
+        try
+        {
+            using (var file = File.OpenHandle(path, FileMode.Open, FileAccess.ReadWrite))
+            {
+                Assert.Throws<ArgumentOutOfRangeException>(() => PinnedRegion.MapFile(file, 1));
+                RandomAccess.SetLength(file, 10_000);
+                RandomAccess.Write(file, [5], 9_999);
+                Assert.Throws<ArgumentOutOfRangeException>(() => PinnedRegion.MapFile(file, 10_001));
+            }
+
+            PinnedRegion region, again;
+            using (var file = File.OpenHandle(path, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite))
+            {
+                region = PinnedRegion.MapFile(file, 10_000);
+                again = PinnedRegion.MapFile(file, 5_000);
+            }
+
+            Assert.Equal((10_000, PageBacking.File), (region.Bytes, region.Backing));
+            Assert.Equal(0, (long)region.Pointer % 4096);
+            Assert.Equal(5, region.Slice(9_999, 1)[0]);
+            region.Slice(4_999, 1)[0] = 7;
+            Assert.Equal(7, again.Slice(4_999, 1)[0]);
+            Assert.Throws<ArgumentOutOfRangeException>(() => { again.Slice(4_999, 2); });
+            Assert.Equal(7, File.ReadAllBytes(path)[4_999]);
+            region.Dispose();
+            again.Dispose();
+            Assert.Throws<ObjectDisposedException>(() => { region.Slice(0, 1); });
+            Assert.Equal(7, File.ReadAllBytes(path)[4_999]);
+            using var readOnly = File.OpenHandle(path, FileMode.Open, FileAccess.Read);
+            Assert.Equal(Errno.EACCES, Assert.Throws<NativeException>(() => PinnedRegion.MapFile(readOnly, 10)).Errno);
+        }
+        finally
+        {
+            File.Delete(path);
+        }
+    }
+
     [SkippableFact]
     public void Reserved_huge_pages_are_granted()
     {

@@ -27,6 +27,9 @@ internal sealed unsafe partial class LoweredDescriptorLimit : IDisposable
         Assert.Equal(0, SetLimits(Resource, limits));
     }
 
+    /// <summary>What the soft limit may be raised to without privilege.</summary>
+    public ulong Hard => hard;
+
     /// <summary>Where the next descriptor of this process would go.</summary>
     public static int NextDescriptor()
     {

@@ -65,8 +65,8 @@ public class SphinxFuzzTests
         Assert.InRange(good, 1_000, 100_000);
     }
 
-    // Noise and damaged packets. Each costs a scalar multiplication, so 8,000 of them and not a million; what is cheap
-    // to get wrong, the lengths and places, gets a million of its own below.
+    // Noise and damaged packets of full size beside a good one; SphinxPacketFuzzTests has a million smaller ones, and
+    // lengths and places have a million of their own below.
     [Fact]
     public void GarbageNeverGetsPastTheCode()
     {

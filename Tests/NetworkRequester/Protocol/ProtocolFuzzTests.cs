@@ -128,13 +128,40 @@ public sealed class ProtocolFuzzTests
         var random = new Random(4);
         byte[][] seeds = ["example.com:443"u8.ToArray(), "[2606:4700::1111]:443"u8.ToArray(), "1.2.3.4:80"u8.ToArray()];
         byte[] text = new byte[64];
+        int accepted = 0;
         for (int i = 0; i < Inputs; i++)
         {
             int length = Mutate(random, seeds, text);
             if (!DestinationText.TryRead(text.AsSpan(0, length), out ReadOnlySpan<byte> host, out ushort port))
                 continue;
             Assert.True(port > 0 && host.Length > 0 && text.AsSpan(0, length).StartsWith(host));
+            accepted++;
         }
+
+        Assert.InRange(accepted, Inputs / 10, Inputs * 9 / 10);
+    }
+
+    [Fact]
+    public void FailuresAreToldByTheWordBeforeTheColon()
+    {
+        var random = new Random(6);
+        string[] words = ["refused", "unreachable", "network-unreachable", "denied", "not-found", "resolver", "timeout", "malformed", "limit"];
+        byte[][] seeds = [.. Enum.GetValues<ConnectFailure>().Select(failure => ConnectFailureText.For(failure).ToArray())];
+        byte[] text = new byte[128];
+        int known = 0;
+        for (int i = 0; i < Inputs; i++)
+        {
+            string said = System.Text.Encoding.Latin1.GetString(text, 0, Mutate(random, seeds, text));
+            int word = Array.IndexOf(words, said.Split(':')[0]);
+            ConnectFailure expected = word >= 0 && said.Contains(':', StringComparison.Ordinal)
+                ? Enum.Parse<ConnectFailure>(words[word].Replace("-", "", StringComparison.Ordinal), ignoreCase: true)
+                : said.EndsWith("failed filter check", StringComparison.Ordinal) ? ConnectFailure.Denied : ConnectFailure.Unknown;
+            ConnectFailure parsed = ConnectFailureText.Parse(System.Text.Encoding.Latin1.GetBytes(said));
+            Assert.True(parsed == expected, said);
+            known += parsed == ConnectFailure.Unknown ? 0 : 1;
+        }
+
+        Assert.InRange(known, Inputs / 10, Inputs * 9 / 10);
     }
 
     [Fact]
