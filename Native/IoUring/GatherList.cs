@@ -97,6 +97,13 @@ public sealed unsafe class GatherList : IDisposable
         return header;
     }
 
+    /// <summary>The address of the iovecs as they stand.</summary>
+    internal void* Vector()
+    {
+        ObjectDisposedException.ThrowIf(header == null, this);
+        return parts + start;
+    }
+
     // struct msghdr of 64-bit Linux.
     [StructLayout(LayoutKind.Sequential)]
     private struct Header

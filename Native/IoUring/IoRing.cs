@@ -53,6 +53,7 @@ public sealed unsafe partial class IoRing : IDisposable
             queues = new RingMapping(fd, parameters);
             RegisterOwnDescriptor();
             DirectDescriptorLimit = RegisterDirectDescriptors(options.DirectDescriptors);
+            ReadMultishotGranted = options.ReadMultishot && KernelKnows(Operation.ReadMultishot);
         }
         catch
         {

@@ -11,4 +11,7 @@ public sealed record IoRingOptions
 
     /// <summary>Slots for direct descriptors, capped by RLIMIT_NOFILE, which is raised to this if allowed.</summary>
     public int DirectDescriptors { get; init; } = 65536;
+
+    /// <summary>False does without multishot reads, as on a kernel that has none.</summary>
+    public bool ReadMultishot { get; init; } = true;
 }

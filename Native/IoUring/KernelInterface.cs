@@ -164,6 +164,7 @@ internal struct BufferRingRegistration
 internal enum Operation : byte
 {
     Nop = 0,
+    WriteVectored = 2,
     PollAdd = 6,
     SendMessage = 9,
     Timeout = 11,
@@ -175,10 +176,12 @@ internal enum Operation : byte
     Close = 19,
     FilesUpdate = 20,
     Read = 22,
+    Write = 23,
     Send = 26,
     Receive = 27,
     Shutdown = 34,
     MessageRing = 40,
+    ReadMultishot = 49,
 }
 
 [Flags]
@@ -228,6 +231,7 @@ internal enum EnterFlags : uint
 internal enum Registration : uint
 {
     UnregisterFiles = 3,
+    Probe = 8,
     RegisterFiles2 = 13,
     RegisterRingFds = 20,
     UnregisterRingFds = 21,

@@ -8,6 +8,7 @@ public static class Errno
 {
     public const int EPERM = 1;
     public const int ENOENT = 2;
+    public const int ESRCH = 3;
     public const int EINTR = 4;
     public const int EIO = 5;
     public const int ENXIO = 6;
@@ -24,6 +25,7 @@ public static class Errno
     public const int EMFILE = 24;
     public const int ENOSPC = 28;
     public const int EPIPE = 32;
+    public const int ERANGE = 34;
     public const int ENOSYS = 38;
     public const int EBADR = 53;
     public const int ETIME = 62;
@@ -32,6 +34,7 @@ public static class Errno
     public const int EBADFD = 77;
     public const int ENOTSOCK = 88;
     public const int EMSGSIZE = 90;
+    public const int EPROTONOSUPPORT = 93;
     public const int EOPNOTSUPP = 95;
     public const int EAFNOSUPPORT = 97;
     public const int EADDRINUSE = 98;
@@ -61,6 +64,7 @@ public static class Errno
         {
             EPERM => nameof(EPERM),
             ENOENT => nameof(ENOENT),
+            ESRCH => nameof(ESRCH),
             EINTR => nameof(EINTR),
             EIO => nameof(EIO),
             ENXIO => nameof(ENXIO),
@@ -77,6 +81,7 @@ public static class Errno
             EMFILE => nameof(EMFILE),
             ENOSPC => nameof(ENOSPC),
             EPIPE => nameof(EPIPE),
+            ERANGE => nameof(ERANGE),
             ENOSYS => nameof(ENOSYS),
             EBADR => nameof(EBADR),
             ETIME => nameof(ETIME),
@@ -85,6 +90,7 @@ public static class Errno
             EBADFD => nameof(EBADFD),
             ENOTSOCK => nameof(ENOTSOCK),
             EMSGSIZE => nameof(EMSGSIZE),
+            EPROTONOSUPPORT => nameof(EPROTONOSUPPORT),
             EOPNOTSUPP => nameof(EOPNOTSUPP),
             EAFNOSUPPORT => nameof(EAFNOSUPPORT),
             EADDRINUSE => nameof(EADDRINUSE),
