@@ -3,6 +3,8 @@ using FastExit.Bench.Figures;
 using FastExit.Bench.Lab;
 using FastExit.Bench.Micro;
 using FastExit.Bench.Socks;
+using FastExit.Bench.Tun;
+using FastExit.Bench.TunPath;
 
 var root = new RootCommand("Measures and demonstrates FastExit on one machine")
 {
@@ -10,6 +12,8 @@ var root = new RootCommand("Measures and demonstrates FastExit on one machine")
     LabCommand.Create(),
     MicroCommand.Create(),
     SocksCommand.Create(),
+    TunCommand.Create(),
+    TunPathCommand.Create(),
 };
 
 // Ctrl+C and SIGTERM end a lab in order; the exit it started may take its time to tell its connections.

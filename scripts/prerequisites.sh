@@ -53,9 +53,20 @@ need() {
     [ "${#missing[@]}" -eq 0 ] || install "${missing[@]}"
 }
 
-# want COMMAND=PACKAGE REASON: as need, but goes on without it.
+# want REASON COMMAND=PACKAGE ...: as need, but goes on without them.
 want() {
-    present "${1%%=*}" || (install "${1#*=}") 2>/dev/null || printf 'going on without %s: %s\n' "${1#*=}" "$2"
+    local reason=$1 pair missing=()
+    shift
+    for pair in "$@"; do
+        present "${pair%%=*}" || missing+=("${pair#*=}")
+    done
+    [ "${#missing[@]}" -eq 0 ] || (install "${missing[@]}") 2>/dev/null || printf 'going on without %s: %s\n' "${missing[*]}" "$reason"
+}
+
+# What the tests of tunnels run in network namespaces of their own.
+want_network_tools() {
+    want 'the tests that need network namespaces are skipped' ip=iproute2 ping=iputils-ping dig=bind9-dnsutils dnsmasq=dnsmasq-base \
+        iperf3=iperf3 nft=nftables tcpdump=tcpdump
 }
 
 # curl, and where Debian keeps them the certificates without which neither it nor NuGet trusts any server.

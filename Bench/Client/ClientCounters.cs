@@ -33,9 +33,23 @@ internal enum ClientCounter
     Probes,
     ServiceLost,
 
+    /// <summary>Of a tunnel: IP packets that went up, came down, or did neither.</summary>
+    IpPacketsUp,
+    IpPacketsDown,
+    IpPacketsDropped,
+
+    /// <summary>Of a tunnel: not its own addresses, not IP, or seen before.</summary>
+    IpPacketsRefused,
+    BundlesUp,
+    Duplicates,
+    Reconnects,
+
     /// <summary>Gauges from here on.</summary>
     Connections,
     SurbsAvailable,
     PacketsInFlight,
     MessagesWaiting,
+
+    /// <summary>Milliseconds from a packet's sending to its ack, smoothed.</summary>
+    RoundTrip,
 }

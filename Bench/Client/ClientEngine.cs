@@ -1,5 +1,5 @@
-using System.Buffers;
 using System.Buffers.Binary;
+using System.Collections.Concurrent;
 using System.Security.Cryptography;
 using System.Text;
 using FastExit.Bench.Lab;
@@ -9,56 +9,40 @@ using FastExit.Topology;
 
 namespace FastExit.Bench.Client;
 
-/// <summary>
-/// A Nym client for one service, anonymous: it proves itself with a sender tag only and is answered through reply SURBs alone
-/// (network-requester.md §0.3, interface and protocol version 3). One thread owns all state and does the cryptography in batches;
-/// connections talk to it through bounded queues. Loss is repaired by acks and retransmission, SURBs are kept topped up by what arrives.
-/// </summary>
-internal sealed partial class ClientEngine : IDeliveryTarget, IDisposable
+internal enum EngineCommandKind : byte
 {
-    private const int AcknowledgementBytes = 21;
-    private const int DeliveriesAtOnce = 64;
-    private const int TickMilliseconds = 50;
+    Open,
+    Data,
+    Complete,
+    Close,
+}
+
+internal readonly record struct EngineCommand(EngineCommandKind Kind, ProxyConnection Connection, ArraySegment<byte> Payload);
+
+/// <summary>
+/// Connections through a network requester (network-requester.md §0.3, interface and protocol version 3) over a <see cref="MixClient"/>,
+/// whose thread owns all state; connections talk to it through queues that their windows bound.
+/// </summary>
+internal sealed partial class ClientEngine : IMixService, IDisposable
+{
     private readonly ClientSettings _settings;
-    private readonly EntryGateway _gateway;
-    private readonly ClientIdentity _identity;
-    private readonly Recipient _service;
-    private readonly EngineInbox _inbox = new();
-    private readonly PendingFragments _pending = new();
-    private readonly Queue<OutgoingFragment> _again = new();
-    private readonly Queue<OutgoingFragment> _urgent = new();
-    private readonly Queue<OutgoingFragment> _data = new();
+    private readonly MixClient _mix;
+    private readonly ConcurrentQueue<EngineCommand> _commands = new();
     private readonly Dictionary<ulong, ProxyConnection> _connections = [];
-    private readonly SurbLedger _ledger;
-    private readonly Reassembler _reassembler;
-    private readonly Thread _thread;
-    private readonly byte[] _senderTag = new byte[EndToEndMessage.SenderTagBytes];
-    private PacketFactory _factory;
-    private PacketFactory? _nextFactory;
-    private volatile bool _stop;
     private int _openConnections;
-    private long _nextTick;
 
     /// <exception cref="ArgumentException">The topology lacks a layer, the client's gateway or the service's.</exception>
     public ClientEngine(NetworkTopology topology, EntryGateway gateway, in Recipient service, ClientSettings settings)
     {
         _settings = settings;
-        _gateway = gateway;
-        _service = service;
-        _identity = ClientIdentity.Generate(gateway.Identity);
-        _factory = new PacketFactory(topology, _identity, service, settings.MeanHopDelay);
-        _ledger = new SurbLedger(settings.MaximumReplyKeys, settings.ReplyKeyAge);
-        _reassembler = new Reassembler(settings.AssemblyBytes);
         MessageBudget = new SemaphoreSlim(settings.MaximumMessages);
-        RandomNumberGenerator.Fill(_senderTag);
-        _gateway.Attach(_identity.Address.Identity, this);
-        _thread = new Thread(Run) { IsBackground = true, Name = "client" };
-        _thread.Start();
+        _mix = new MixClient(topology, gateway, service, settings, this);
+        _mix.Start();
     }
 
-    public ClientCounters Counters { get; } = new();
+    public ClientCounters Counters => _mix.Counters;
 
-    public Recipient Address => _identity.Address;
+    public Recipient Address => _mix.Address;
 
     internal SemaphoreSlim MessageBudget { get; }
 
@@ -67,7 +51,7 @@ internal sealed partial class ClientEngine : IDeliveryTarget, IDisposable
     {
         ulong id = BinaryPrimitives.ReadUInt64LittleEndian(RandomNumberGenerator.GetBytes(8));
         var connection = new ProxyConnection(this, id, hostPort, _settings);
-        if (_stop || Interlocked.Increment(ref _openConnections) > _settings.MaximumConnections)
+        if (_mix.Stopping || Interlocked.Increment(ref _openConnections) > _settings.MaximumConnections)
         {
             Interlocked.Decrement(ref _openConnections);
             connection.Fail(ConnectOutcome.From("limit: this client has too many connections"u8));
@@ -78,71 +62,21 @@ internal sealed partial class ClientEngine : IDeliveryTarget, IDisposable
         return connection;
     }
 
-    /// <summary>
-    /// From now on packets and SURBs are made for these nodes' keys. After a change of rotation the service gets SURBs of the new one at
-    /// once; answers by older ones are still read (end-to-end.md §8.6).
-    /// </summary>
-    /// <exception cref="ArgumentException">The topology lacks a layer, the client's gateway or the service's.</exception>
-    public void UseTopology(NetworkTopology topology)
+    /// <inheritdoc cref="MixClient.UseTopology"/>
+    public void UseTopology(NetworkTopology topology) => _mix.UseTopology(topology);
+
+    public void Dispose() => _mix.Dispose();
+
+    internal void Post(EngineCommand command)
     {
-        Volatile.Write(ref _nextFactory, new PacketFactory(topology, _identity, _service, _settings.MeanHopDelay));
-        _inbox.Wake();
+        _commands.Enqueue(command);
+        _mix.Wake();
     }
 
-    public void Deliver(ReadOnlySpan<byte> payload)
-    {
-        if (!_inbox.TryPut(payload))
-            Counters.Increment(ClientCounter.Overflowed);
-    }
-
-    public void Dispose()
-    {
-        _stop = true;
-        _inbox.Wake();
-        if (_thread.IsAlive)
-            _thread.Join();
-        _gateway.Detach(_identity.Address.Identity);
-    }
-
-    internal void Post(EngineCommand command) => _inbox.Put(command);
-
-    private void Run()
-    {
-        while (!_stop)
-        {
-            long now = Environment.TickCount64;
-            TakeTopology();
-            bool worked = TakeCommands(now) | TakeDeliveries(now);
-            if (now >= _nextTick)
-            {
-                _nextTick = now + TickMilliseconds;
-                Tick(now);
-            }
-
-            TakeOverdue(now);
-            SupplySurbs(now);
-            worked |= SendBatch(now);
-            if (!worked)
-                _inbox.Wait(TimeSpan.FromMilliseconds(_pending.NextDue(now, TickMilliseconds)));
-        }
-
-        foreach (ProxyConnection connection in _connections.Values.ToArray())
-            Remove(connection, new ConnectOutcome(false, ConnectFailure.Limit, "the client is stopping"));
-    }
-
-    private void TakeTopology()
-    {
-        if (Volatile.Read(ref _nextFactory) is null || Interlocked.Exchange(ref _nextFactory, null) is not { } factory)
-            return;
-        if (factory.Rotation != _factory.Rotation)
-            _ledger.Forget();
-        _factory = factory;
-    }
-
-    private bool TakeCommands(long now)
+    bool IMixService.TakeCommands(long now)
     {
         bool any = false;
-        while (_inbox.TryTakeCommand(out EngineCommand command))
+        while (_commands.TryDequeue(out EngineCommand command))
         {
             any = true;
             ProxyConnection connection = command.Connection;
@@ -186,8 +120,8 @@ internal sealed partial class ClientEngine : IDeliveryTarget, IDisposable
         }
 
         // Behind a request that the service can answer with what it holds, only as many SURBs as fit beside it for nothing.
-        int surbs = _ledger.Available < SurbsToAnswer ? _settings.FirstSurbs : SurbsBeside(bytes);
-        Enqueue(_urgent, new OutgoingMessage(connection, isData: false), surbs, request.AsSpan(0, bytes), default, now);
+        int surbs = _mix.SurbsAvailable < SurbsToAnswer ? _settings.FirstSurbs : MixClient.SurbsBeside(bytes);
+        _mix.SendControl(new OutgoingMessage(connection, isData: false), surbs, request.AsSpan(0, bytes), default, now);
     }
 
     private void SendStream(ProxyConnection connection, ArraySegment<byte> payload, bool closed, bool isData, long now) =>
@@ -210,7 +144,7 @@ internal sealed partial class ClientEngine : IDeliveryTarget, IDisposable
         var message = new OutgoingMessage(closed ? null : connection, isData);
         if (!closed)
             connection.Track(message);
-        Enqueue(_data, message, surbs: 0, header[..headerBytes], payload, now);
+        _mix.SendData(message, surbs: 0, header[..headerBytes], payload, now);
     }
 
     private void CloseLocal(ProxyConnection connection, long now)
@@ -238,94 +172,12 @@ internal sealed partial class ClientEngine : IDeliveryTarget, IDisposable
         connection.End(outcome);
     }
 
-    /// <summary>Cuts one message (repliable, this client's tag) into fragments and queues them.</summary>
-    private void Enqueue(
-        Queue<OutgoingFragment> queue,
-        OutgoingMessage message,
-        int surbs,
-        ReadOnlySpan<byte> head,
-        ReadOnlySpan<byte> body,
-        long now)
+    void IMixService.Stopped()
     {
-        int prefix = MessageWriter.RepliableHeaderBytes + (surbs * PacketFactory.SurbBytes);
-        byte[] front = ArrayPool<byte>.Shared.Rent(prefix + head.Length);
-        int at = head.IsEmpty
-            ? MessageWriter.WriteAdditionalSurbsHeader(front, _senderTag, surbs, RouteSource.Hops, _factory.Rotation)
-            : MessageWriter.WriteRepliableHeader(front, _senderTag, surbs, surbs == 0 ? 0 : RouteSource.Hops, _factory.Rotation);
-        _factory.WriteSurbs(front.AsSpan(at), surbs, _ledger, now);
-        Counters.Add(ClientCounter.SurbsMade, surbs);
-        head.CopyTo(front.AsSpan(prefix));
-        ReadOnlySpan<byte> whole = front.AsSpan(0, prefix + head.Length);
-
-        int fragmentBytes = PacketSizes.FragmentBytes(PacketSize.Regular);
-        FragmentPlan plan = FragmentPlan.For(whole.Length + body.Length, fragmentBytes);
-        Span<uint> setIds = stackalloc uint[plan.Sets];
-        SetId.Fill(setIds);
-        message.FragmentsLeft = plan.Packets;
-        for (int i = 0; i < plan.Packets; i++)
-        {
-            byte[] fragment = new byte[fragmentBytes];
-            plan.WriteFragment(whole, body, i, setIds, fragment);
-            FragmentPlace place = plan.Place(i);
-            queue.Enqueue(new OutgoingFragment(message, setIds[place.Set], place.Position, fragment));
-        }
-
-        ArrayPool<byte>.Shared.Return(front);
+        foreach (ProxyConnection connection in _connections.Values.ToArray())
+            Remove(connection, new ConnectOutcome(false, ConnectFailure.Limit, "the client is stopping"));
     }
 
-    /// <summary>Builds and sends up to eight packets: what is overdue, then control and SURBs, then data as far as the window goes.</summary>
-    private bool SendBatch(long now)
-    {
-        var batch = new OutgoingFragment[PacketFactory.Lanes];
-        int count = 0;
-        while (count < batch.Length && _again.TryDequeue(out OutgoingFragment? fragment))
-        {
-            if (fragment.Pending)
-                batch[count++] = fragment;
-        }
-
-        int repeated = count;
-        while (count < batch.Length && _urgent.TryDequeue(out OutgoingFragment? fragment))
-            Take(fragment, batch, ref count);
-        while (count < batch.Length && _pending.Count + count - repeated < _settings.MaximumInFlightPackets
-            && _data.TryDequeue(out OutgoingFragment? fragment))
-            Take(fragment, batch, ref count);
-        Counters.Set(ClientCounter.PacketsInFlight, _pending.Count);
-        Counters.Set(ClientCounter.MessagesWaiting, _data.Count);
-        if (count == 0)
-            return false;
-
-        Span<TimeSpan> expected = stackalloc TimeSpan[PacketFactory.Lanes];
-        if (_pending.Count == 0)
-            Heard(now);
-        _sentUnheard += count;
-        _factory.Send(batch.AsSpan(0, count), expected, _gateway.Send);
-        for (int i = 0; i < count; i++)
-            _pending.Sent(batch[i], now, Wait(expected[i], batch[i].Sendings));
-        Counters.Add(ClientCounter.PacketsSent, count);
-        Counters.Add(ClientCounter.Retransmissions, repeated);
-        return true;
-    }
-
-    private static void Take(OutgoingFragment fragment, OutgoingFragment[] batch, ref int count)
-    {
-        if (fragment.Message.Cancelled)
-            Settle(fragment);
-        else
-            batch[count++] = fragment;
-    }
-
-    // 1.5 × expected + 1.5 s; a packet that keeps failing waits longer, so that an outage is not answered with a flood.
-    private long Wait(TimeSpan expected, int sendings)
-    {
-        double wait = (1.5 * expected.TotalMilliseconds) + _settings.AckWait.TotalMilliseconds;
-        return (long)(sendings < 8 ? wait : Math.Min(wait * (sendings - 6), 10_000));
-    }
-
-    private static void Settle(OutgoingFragment fragment)
-    {
-        OutgoingMessage message = fragment.Message;
-        if (--message.FragmentsLeft == 0)
-            message.Connection?.Settled(message);
-    }
+    internal void GiveUp(ProxyConnection connection) =>
+        Remove(connection, ConnectOutcome.From("timeout: a packet was sent too often without an ack"u8));
 }

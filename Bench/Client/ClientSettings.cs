@@ -1,20 +1,8 @@
 namespace FastExit.Bench.Client;
 
-/// <summary>Limits and waits of one <see cref="ClientEngine"/>; defaults from end-to-end.md §6, §8 and network-requester.md §8.</summary>
-internal sealed record ClientSettings
+/// <summary>Limits and waits of one <see cref="ClientEngine"/>; defaults from network-requester.md §8.</summary>
+internal sealed record ClientSettings : MixSettings
 {
-    /// <summary>Mean of the exponential delay at each hop that delays.</summary>
-    public TimeSpan MeanHopDelay { get; init; } = TimeSpan.FromMilliseconds(15);
-
-    /// <summary>Added to 1.5 × the expected round trip before a packet is sent again.</summary>
-    public TimeSpan AckWait { get; init; } = TimeSpan.FromMilliseconds(1500);
-
-    /// <summary>Times a packet is sent again; null: until it is acknowledged or its connection ends.</summary>
-    public int? MaximumRetransmissions { get; init; }
-
-    /// <summary>Packets sent and not acknowledged, before data waits.</summary>
-    public int MaximumInFlightPackets { get; init; } = 384;
-
     /// <summary>Messages of one connection from the oldest unacknowledged one to the newest; the peer takes at most 1,000.</summary>
     public int ConnectionWindow { get; init; } = 512;
 
@@ -28,19 +16,6 @@ internal sealed record ClientSettings
 
     /// <summary>Payload of one message upwards. 1,560 bytes are exactly one packet.</summary>
     public int MessagePayloadBytes { get; init; } = 1560;
-
-    /// <summary>SURBs that lie at the service when little is going on.</summary>
-    public int RestingSurbs { get; init; } = 48;
-
-    /// <summary>SURBs at the service and on their way while a download runs at full speed.</summary>
-    public int MaximumSurbs { get; init; } = 440;
-
-    /// <summary>SURBs attached to a request when the service may have none.</summary>
-    public int FirstSurbs { get; init; } = 20;
-
-    public int MaximumReplyKeys { get; init; } = 65536;
-
-    public TimeSpan ReplyKeyAge { get; init; } = TimeSpan.FromHours(24);
 
     /// <summary>Without a single ack or reply for so long, and <see cref="SilentPackets"/> packets later, the service counts as gone.</summary>
     public TimeSpan ServiceSilence { get; init; } = TimeSpan.FromSeconds(10);
@@ -77,6 +52,4 @@ internal sealed record ClientSettings
 
     /// <summary>Messages ahead of a lost one that are kept, in bytes bounded by <see cref="ReorderBytes"/>.</summary>
     public int ReorderMessages { get; init; } = 8192;
-
-    public long AssemblyBytes { get; init; } = 16 << 20;
 }

@@ -2,19 +2,9 @@ using System.Buffers;
 
 namespace FastExit.Bench.Client;
 
-internal enum EngineCommandKind : byte
-{
-    Open,
-    Data,
-    Complete,
-    Close,
-}
-
-internal readonly record struct EngineCommand(EngineCommandKind Kind, ProxyConnection Connection, ArraySegment<byte> Payload);
-
 /// <summary>
-/// What other threads have for the engine's thread. Deliveries are bounded by number: what does not fit is lost as on the network.
-/// Commands are bounded by the connections and their windows.
+/// What the gateway has for a client's thread, and what wakes that thread. Bounded by number: what does not fit is lost as on the
+/// network.
 /// </summary>
 internal sealed class EngineInbox
 {
@@ -22,7 +12,6 @@ internal sealed class EngineInbox
     private readonly object _lock = new();
     private bool _filled;
     private readonly Queue<ArraySegment<byte>> _deliveries = new();
-    private readonly Queue<EngineCommand> _commands = new();
 
     /// <summary>False: full.</summary>
     public bool TryPut(ReadOnlySpan<byte> delivery)
@@ -43,15 +32,6 @@ internal sealed class EngineInbox
         return false;
     }
 
-    public void Put(EngineCommand command)
-    {
-        lock (_lock)
-        {
-            _commands.Enqueue(command);
-            Fill();
-        }
-    }
-
     public int TakeDeliveries(Span<ArraySegment<byte>> deliveries)
     {
         lock (_lock)
@@ -63,13 +43,7 @@ internal sealed class EngineInbox
         }
     }
 
-    public bool TryTakeCommand(out EngineCommand command)
-    {
-        lock (_lock)
-            return _commands.TryDequeue(out command);
-    }
-
-    /// <summary>Until something was put in since the last wait.</summary>
+    /// <summary>Until something was put in, or <see cref="Wake"/> was called, since the last wait.</summary>
     public void Wait(TimeSpan atMost)
     {
         lock (_lock)

@@ -27,19 +27,34 @@ internal sealed class OutgoingFragment(OutgoingMessage message, uint setId, byte
     public bool Pending { get; set; }
 }
 
-/// <summary>What a message is for, and what is given back when its last fragment is done with.</summary>
-internal sealed class OutgoingMessage(ProxyConnection? connection, bool isData)
+/// <summary>What a message belongs to; called on the client's thread.</summary>
+internal interface IMessageOwner
 {
-    public ProxyConnection? Connection { get; } = connection;
+    /// <summary>Its messages are not worth another sending.</summary>
+    bool Abandoned { get; }
 
-    /// <summary>A message of a connection's stream: it holds window credit.</summary>
+    /// <summary>Every fragment is acknowledged or abandoned.</summary>
+    void Settled(OutgoingMessage message);
+
+    /// <summary>A packet was sent as often as it may be, without an ack.</summary>
+    void GivenUp();
+}
+
+/// <summary>What a message is for, and what is given back when its last fragment is done with.</summary>
+internal sealed class OutgoingMessage(IMessageOwner? owner, bool isData)
+{
+    public IMessageOwner? Owner { get; } = owner;
+
+    /// <summary>Application data, which waits behind control; of a connection's stream, it holds window credit.</summary>
     public bool IsData { get; } = isData;
+
+    /// <summary>Null: as the client's settings say.</summary>
+    public int? MaximumRetransmissions { get; init; }
 
     public int FragmentsLeft { get; set; }
 
     /// <summary>Every fragment is acknowledged or abandoned.</summary>
     public bool IsSettled { get; set; }
 
-    /// <summary>Its connection has failed: not worth another sending.</summary>
-    public bool Cancelled => Connection is { Failed: true };
+    public bool Cancelled => Owner is { Abandoned: true };
 }

@@ -8,7 +8,7 @@ namespace FastExit.Bench.Client;
 /// and one writer beside the engine's thread; the internal members belong to the engine's thread.
 /// </summary>
 [SuppressMessage("Design", "CA1001", Justification = "Neither the semaphore nor the token source makes a wait handle or a timer.")]
-internal sealed class ProxyConnection
+internal sealed class ProxyConnection : IMessageOwner
 {
     private readonly ClientEngine _engine;
     private readonly Pipe _received = new(new PipeOptions(pauseWriterThreshold: 0, useSynchronizationContext: false));
@@ -48,6 +48,8 @@ internal sealed class ProxyConnection
     public string? FailureReason { get; private set; }
 
     internal bool Failed { get; private set; }
+
+    bool IMessageOwner.Abandoned => Failed;
 
     internal bool Connected { get; private set; }
 
@@ -165,7 +167,7 @@ internal sealed class ProxyConnection
     /// A message of the stream is done with. The window opens only at its old end: behind one lost message, however many later ones are
     /// acknowledged, the receiver keeps a limited number.
     /// </summary>
-    internal void Settled(OutgoingMessage message)
+    public void Settled(OutgoingMessage message)
     {
         message.IsSettled = true;
         if (message.IsData)
@@ -177,6 +179,8 @@ internal sealed class ProxyConnection
                 OpenWindow();
         }
     }
+
+    void IMessageOwner.GivenUp() => _engine.GiveUp(this);
 
     /// <summary>A message that was never sent.</summary>
     internal void ReturnCredit()

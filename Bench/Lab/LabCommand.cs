@@ -54,6 +54,7 @@ internal static class LabCommand
             CustomParser = CommandText.ParseCores,
         };
         var loss = new Option<double>("--loss") { Description = "Share of packets each mix loses on purpose, 0 to 0.5" };
+        var ipr = new Option<bool>("--ipr") { Description = "The exit also routes IP packets; it needs CAP_NET_ADMIN" };
         var set = new Option<string[]>("--set") { Description = "A setting of the exit, section.key=value; may be repeated" };
         var binary = new Option<string>("--exit-binary")
         {
@@ -62,7 +63,7 @@ internal static class LabCommand
         };
         var command = new Command("lab", "A mixnet on this machine: three mixes, an entry gateway and a real exit")
         {
-            directory, socks, optimistic, web, echo, noWeb, delay, cores, loss, set, binary,
+            directory, socks, optimistic, web, echo, noWeb, delay, cores, loss, ipr, set, binary,
         };
         command.SetAction((result, stop) => RunAsync(
             new LabSettings
@@ -74,6 +75,7 @@ internal static class LabCommand
                 WebPort = result.GetValue(noWeb) ? null : result.GetValue(web),
                 EchoPort = result.GetValue(echo),
                 MeanHopDelay = result.GetValue(delay),
+                IpPacketRouter = result.GetValue(ipr),
                 Loss = Math.Clamp(result.GetValue(loss), 0, 0.5),
             },
             result.GetValue(socks),
@@ -115,5 +117,7 @@ internal static class LabCommand
 
         // Not in the table: it is to be copied in one piece.
         Console.WriteLine($"network requester: {lab.ExitAddress.NetworkRequester}");
+        if (lab.ExitAddress.IpPacketRouter is { } router)
+            Console.WriteLine($"ip packet router: {router}");
     }
 }

@@ -7,7 +7,7 @@ using SimpleBase;
 namespace FastExit.Bench.Lab;
 
 /// <summary>What <c>fastexit address --json</c> prints: how others reach the exit.</summary>
-internal sealed record ExitAddress(string NetworkRequester, byte[] Identity, byte[] SphinxKey, IPEndPoint MixAddress)
+internal sealed record ExitAddress(string NetworkRequester, string? IpPacketRouter, byte[] Identity, byte[] SphinxKey, IPEndPoint MixAddress)
 {
     /// <exception cref="LabException">Not the JSON that is expected.</exception>
     public static ExitAddress Parse(string json)
@@ -18,6 +18,7 @@ internal sealed record ExitAddress(string NetworkRequester, byte[] Identity, byt
             JsonElement root = document.RootElement;
             return new ExitAddress(
                 Text(root, "network_requester"),
+                root.TryGetProperty("ip_packet_router", out JsonElement router) ? router.GetString() : null,
                 Key(root, "identity"),
                 Key(root, "sphinx_key"),
                 IPEndPoint.Parse(Text(root, "mix_address")));

@@ -23,6 +23,9 @@ internal sealed record LabSettings
 
     public TimeSpan MeanHopDelay { get; init; } = TimeSpan.FromMilliseconds(10);
 
+    /// <summary>The exit routes IP packets too; it needs CAP_NET_ADMIN.</summary>
+    public bool IpPacketRouter { get; init; }
+
     public double Loss { get; init; }
 }
 
@@ -193,6 +196,8 @@ internal sealed class LabNetwork : IAsyncDisposable
             log("ATTENTION: this is for the lab alone; never set policy.allowed_local_prefixes on a real exit.");
         }
 
+        if (settings.IpPacketRouter)
+            Set("ipr.enabled=true");
         foreach (string assignment in settings.Set)
             Set(assignment);
         return ExitProcess.Start(settings.ExitBinary, arguments, line);

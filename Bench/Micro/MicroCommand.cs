@@ -18,6 +18,7 @@ internal static class MicroCommand
         typeof(PacketBenchmarks),
         typeof(StageBenchmarks),
         typeof(EdgeBenchmarks),
+        typeof(TunBenchmarks),
     ];
 
     public static Command Create()

@@ -10,20 +10,16 @@ namespace FastExit.Bench.Socks;
 /// <summary>A SOCKS server with the client and the entry gateway behind it, all in this process.</summary>
 internal sealed class SocksSession : IDisposable
 {
-    private static readonly TimeSpan s_topologyRefresh = TimeSpan.FromSeconds(2);
-    private readonly LabDirectory _directory;
     private readonly EntryGateway _gateway;
     private readonly SocksServer _server;
-    private readonly CancellationTokenSource _stop = new();
-    private readonly Task _following;
+    private readonly TopologyFollower _follower;
 
     private SocksSession(LabDirectory directory, EntryGateway gateway, ClientEngine engine, SocksServer server, DateTime topology)
     {
-        _directory = directory;
         _gateway = gateway;
         Engine = engine;
         _server = server;
-        _following = FollowTopologyAsync(topology);
+        _follower = new TopologyFollower(directory, gateway, engine.UseTopology, topology);
     }
 
     public ClientEngine Engine { get; }
@@ -73,46 +69,9 @@ internal sealed class SocksSession : IDisposable
 
     public void Dispose()
     {
-        _stop.Cancel();
-        _following.GetAwaiter().GetResult();
-        _stop.Dispose();
+        _follower.Dispose();
         _server.Dispose();
         Engine.Dispose();
         _gateway.Dispose();
-    }
-
-    /// <summary>Reads the topology again when its file was written anew; one that cannot be used changes nothing.</summary>
-    private async Task FollowTopologyAsync(DateTime known)
-    {
-        using var timer = new PeriodicTimer(s_topologyRefresh);
-        try
-        {
-            while (await timer.WaitForNextTickAsync(_stop.Token).ConfigureAwait(false))
-            {
-                DateTime written = File.GetLastWriteTimeUtc(_directory.TopologyFile);
-                if (written == known)
-                    continue;
-                known = written;
-                Follow();
-            }
-        }
-        catch (OperationCanceledException)
-        {
-            // Disposed.
-        }
-    }
-
-    private void Follow()
-    {
-        try
-        {
-            NetworkTopology topology = _directory.Topology();
-            Engine.UseTopology(topology);
-            _gateway.Settings = _gateway.Settings with { Known = LabDirectory.Known(topology) };
-        }
-        catch (Exception e) when (e is TopologyException or ArgumentException)
-        {
-            CommandText.Log($"the topology is not read again: {e.Message}");
-        }
     }
 }

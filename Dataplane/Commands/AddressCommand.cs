@@ -16,18 +16,29 @@ internal static class AddressCommand
     {
         var dataDirectory = CommandLine.DataDirectory(required: true);
         var json = new Option<bool>("--json") { Description = "Prints JSON" };
-        var command = new Command("address", "Prints this node's addresses and public keys") { dataDirectory, json };
-        command.SetAction(parsed => Print(parsed.GetRequiredValue(dataDirectory), parsed.GetValue(json)));
+        var service = new Option<string?>("--service") { Description = "Prints the address of this service alone" };
+        service.AcceptOnlyFromAmong("nr", "ipr");
+        var command = new Command("address", "Prints this node's addresses and public keys") { dataDirectory, json, service };
+        command.SetAction(parsed => Print(parsed.GetRequiredValue(dataDirectory), parsed.GetValue(json), parsed.GetValue(service)));
         return command;
     }
 
-    private static int Print(string dataDirectory, bool json)
+    private static int Print(string dataDirectory, bool json, string? service)
     {
         var settings = ConfigurationFile.Load(dataDirectory, []);
         using var keys = NodeKeys.Load(dataDirectory);
+        if (service is not null)
+        {
+            Console.WriteLine(service == "nr" ? keys.NetworkRequester.Address : Router(keys, dataDirectory).Address);
+            return CommandLine.Done;
+        }
+
+        // A node of before the IP packet router gets its keys when it first runs with it.
+        (string Name, string Value)[] router = keys.IpPacketRouter is { } triple ? [("ip_packet_router", triple.Address.ToString())] : [];
         (string Name, string Value)[] rows =
         [
             ("network_requester", keys.NetworkRequester.Address.ToString()),
+            .. router,
             ("identity", NodeKeys.Base58Text(keys.Identity)),
             ("sphinx_key", NodeKeys.Base58Text(keys.CurrentSphinxKey.PublicKey)),
             ("mix_address", settings.MixLink.Announced.ToString()),
@@ -60,4 +71,7 @@ internal static class AddressCommand
         AnsiConsole.Write(table);
         return CommandLine.Done;
     }
+
+    private static ServiceKeyTriple Router(NodeKeys keys, string dataDirectory) => keys.IpPacketRouter
+        ?? throw new CommandException($"{dataDirectory}: has no keys of the IP packet router; `fastexit run` makes them when ipr.enabled is true");
 }

@@ -13,17 +13,18 @@ internal static class CheckCommand
     public static Command Create()
     {
         var dataDirectory = CommandLine.DataDirectory(required: false);
-        var command = new Command("check", "Checks this host and, with --data-dir, the node's files") { dataDirectory };
+        var router = new Option<bool>("--ipr") { Description = "Checks what the IP packet router needs too, even where it is not enabled" };
+        var command = new Command("check", "Checks this host and, with --data-dir, the node's files") { dataDirectory, router };
         command.SetAction(async (parsed, _) =>
         {
-            var findings = await FindingsAsync(parsed.GetValue(dataDirectory)).ConfigureAwait(false);
+            var findings = await FindingsAsync(parsed.GetValue(dataDirectory), parsed.GetValue(router)).ConfigureAwait(false);
             Print(findings);
             return findings.Any(finding => finding.Level == FindingLevel.Fail) ? CommandLine.Failed : CommandLine.Done;
         });
         return command;
     }
 
-    private static async Task<List<Finding>> FindingsAsync(string? dataDirectory)
+    private static async Task<List<Finding>> FindingsAsync(string? dataDirectory, bool router)
     {
         var findings = new List<Finding> { HostChecks.Kernel() };
         ExitSettings? settings = null;
@@ -48,6 +49,9 @@ internal static class CheckCommand
         findings.Add(HostChecks.Cores(settings?.Cores ?? new CoreSettings()));
         findings.Add(await HostChecks.NameServersAsync(settings?.Dns ?? new DnsSettings()).ConfigureAwait(false));
         findings.Add(HostChecks.Clock());
+        var tunnel = settings?.Ipr ?? new IpPacketRouterSettings();
+        if (router || tunnel.Enabled)
+            findings.AddRange(TunnelChecks.All(tunnel));
         if (settings is not null)
         {
             findings.AddRange(HostChecks.Ports(settings));

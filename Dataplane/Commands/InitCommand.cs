@@ -150,6 +150,8 @@ internal static class InitCommand
         Console.WriteLine($"wrote {configuration}");
         Console.WriteLine($"announced {settings.MixLink.Announced}{(guessed ? " (guessed: give --announce if others reach this node elsewhere)" : "")}");
         Console.WriteLine($"network requester {keys.NetworkRequester.Address}");
+        if (keys.IpPacketRouter is { } router)
+            Console.WriteLine($"ip packet router {router.Address}");
         if (!File.Exists(settings.TopologyFile))
             Console.WriteLine($"next: put the network's nodes into {settings.TopologyFile}");
         Console.WriteLine($"next: fastexit check --data-dir {settings.DataDirectory}");

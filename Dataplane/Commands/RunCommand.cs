@@ -50,6 +50,8 @@ internal static class RunCommand
         void Log(string line) => log.WriteLine($"{DateTime.UtcNow.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture)} {OperatorErrors.OneLine(line)}");
 
         var topology = NetworkTopology.Load(settings.TopologyFile);
+        if (settings.Ipr.Enabled && NodeKeys.AddIpPacketRouter(settings.DataDirectory))
+            Log("made keys for the IP packet router, which this node had none of; `fastexit address` prints its address");
         IExitService service;
         using (var keys = NodeKeys.Load(settings.DataDirectory))
         {

@@ -11,6 +11,7 @@ public sealed record ExitSettings
     public required MixLinkSettings MixLink { get; init; }
     public DeliverySettings Delivery { get; init; } = new();
     public NetworkRequesterSettings NetworkRequester { get; init; } = new();
+    public IpPacketRouterSettings Ipr { get; init; } = new();
     public DnsSettings Dns { get; init; } = new();
     public PolicySettings Policy { get; init; } = new();
     public MetricsSettings Metrics { get; init; } = new();

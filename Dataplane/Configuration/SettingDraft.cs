@@ -8,6 +8,9 @@ namespace FastExit.Configuration;
 internal sealed class SettingDraft(string dataDirectory, string path, IReadOnlyDictionary<string, SettingDraft.Entry> values)
 {
     private const int MaximumCore = 1023;
+
+    // IFNAMSIZ with its zero is 16.
+    private const int LongestDeviceName = 15;
     private const int RegularSlotBytes = 2_560;
     private const int ExtendedSlotBytes = 34_816;
 
@@ -54,11 +57,30 @@ internal sealed class SettingDraft(string dataDirectory, string path, IReadOnlyD
             nr.MaximumConnectionsPerClient,
             "network_requester.maximum_connections",
             nr.MaximumConnections);
+        CheckIpPacketRouter(settings);
         foreach (var prefix in settings.Policy.AllowedLocalPrefixes)
         {
             if (!AddressPrefix.TryParse(prefix, out _))
                 throw Wrong("policy.allowed_local_prefixes", $"has \"{TomlAssignments.Printable(prefix)}\"; write prefixes such as \"127.0.0.1/32\" or \"fd00::/8\"");
         }
+    }
+
+    private void CheckIpPacketRouter(ExitSettings settings)
+    {
+        var ipr = settings.Ipr;
+        if (ipr.Device != "tun")
+            throw Wrong("ipr.device", "must be \"tun\", the only kind there is");
+        if (ipr.Name is not { Length: <= LongestDeviceName } name || name is "." or ".." || name.Any(c => c is '/' or ':' || char.IsWhiteSpace(c) || !char.IsAscii(c))
+            || name.Replace("%d", "", StringComparison.Ordinal).Contains('%', StringComparison.Ordinal))
+            throw Wrong("ipr.name", $"must be a device name of at most {LongestDeviceName} characters, such as \"nymtun%d\"");
+        if (ipr.Ipv4 is { } ipv4 && !TunnelPrefix.TryParse(ipv4, AddressFamily.InterNetwork, out _, out var problem))
+            throw Wrong("ipr.ipv4", problem);
+        if (ipr.Ipv6 is { } ipv6 && !TunnelPrefix.TryParse(ipv6, AddressFamily.InterNetworkV6, out _, out problem))
+            throw Wrong("ipr.ipv6", problem);
+        if (ipr is { Ipv4: null, Ipv6: null })
+            throw Wrong("ipr.ipv4", "and ipr.ipv6 are both \"\"; give one of them a prefix, such as \"10.0.0.1/16\"");
+        CheckOrder("ipr.surb_minimum", ipr.SurbMinimum, "ipr.surb_maximum", ipr.SurbMaximum);
+        CheckOrder("delivery.surb_reserve", settings.Delivery.SurbReserve, "ipr.surb_minimum", ipr.SurbMinimum);
     }
 
     private void CheckCores(IReadOnlyList<int> cores)

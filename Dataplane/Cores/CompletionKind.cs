@@ -24,6 +24,10 @@ internal static class CompletionKind
     /// <summary>Nothing waits for this completion.</summary>
     public const byte Ignored = 0x3F;
 
+    /// <summary>0x40..0x4F: the IP Packet Router.</summary>
+    public const byte IpPacketRouterFirst = 0x40;
+    public const byte IpPacketRouterLast = 0x4F;
+
     private const uint GenerationMask = 0xFF_FFFF;
 
     public static ulong Pack(byte kind, uint generation, int index) =>

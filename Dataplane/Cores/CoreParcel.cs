@@ -15,9 +15,15 @@ internal enum ParcelKind : byte
 
     /// <summary>No slot: fragment <see cref="CoreParcel.Offset"/> of <see cref="CoreParcel.SetId"/>, which that core sent, was acknowledged.</summary>
     Acknowledgement,
+
+    /// <summary>An IP packet for the shard of the IP Packet Router whose client has its destination address.</summary>
+    IpPacket,
 }
 
-/// <summary>What one core hands to another: a slot lent until it comes back, and where in it the content lies.</summary>
+/// <summary>
+/// What one core hands to the same service (by its place in <see cref="Sphinx.ServiceKeys"/>) on another: a slot lent until it comes back, and
+/// where in it the content lies.
+/// </summary>
 internal readonly record struct CoreParcel(
     ParcelKind Kind,
     SlotHandle Slot,
@@ -25,7 +31,8 @@ internal readonly record struct CoreParcel(
     int Bytes,
     uint SetId,
     uint PreviousSetId,
-    uint NextSetId);
+    uint NextSetId,
+    int Service);
 
 /// <summary>Rings from one core to each other, and who must be woken at the end of this loop.</summary>
 internal sealed class CoreLinks

@@ -6,6 +6,7 @@ using FastExit.Configuration;
 using FastExit.Crypto.EndToEnd;
 using FastExit.Delivery;
 using FastExit.Identity;
+using FastExit.IpPacketRouter.Host;
 using FastExit.Memory;
 using FastExit.Native.Sockets;
 using FastExit.NetworkRequester;
@@ -37,12 +38,15 @@ internal sealed class ExitRuntime : IExitService
     private readonly DestinationDesk _desk;
     private readonly PublishedAnswers _answers;
     private readonly ServiceKeys _services;
+    private readonly IpPacketRouterService? _router;
     private readonly ReplayFilterStore _filters;
     private readonly ReplayFilterWatch _filterWatch;
     private SphinxKeySet _keys;
 
-    private ExitRuntime(ExitSettings settings, NodeKeys keys, NetworkTopology topology, Action<string> log)
+    private ExitRuntime(
+        ExitSettings settings, NodeKeys keys, NetworkTopology topology, IpPacketRouterService? router, Action<string> log)
     {
+        _router = router;
         _settings = settings;
         _topology = topology;
         for (int layer = 1; layer <= NetworkTopology.Layers; layer++)
@@ -60,20 +64,25 @@ internal sealed class ExitRuntime : IExitService
         _filters = new ReplayFilterStore(settings.DataDirectory, settings.MixLink, log);
         _keys = KeySet(keys, _ => null);
         _filters.RemoveOthers(Enumerable.Range(0, _keys.Count).Select(i => _keys.Filter(i).Path));
-        byte[] encryptionKey = PinnedCopy(keys.NetworkRequester.EncryptionPrivateKey);
-        _services = new ServiceKeys((keys.NetworkRequester.Address.Identity.ToArray(), encryptionKey));
-        CryptographicOperations.ZeroMemory(encryptionKey);
+        ServiceKeyTriple[] services = EnabledServices(settings, keys);
+        _services = KeysOf(services);
         _policy = OpenPolicy(settings, log);
         _answers = new PublishedAnswers(Answers());
-        _policy.Changed += _ => _answers.Publish(Answers());
+        AddressGuard guard = Guard(settings).WithOwnPrefixes(router?.Networks ?? []);
+        router?.Use(CurrentPolicy(), guard);
+        _policy.Changed += _ =>
+        {
+            _answers.Publish(Answers());
+            router?.Use(CurrentPolicy(), guard);
+        };
         _resolver = new DestinationResolver(
-            CurrentPolicy, Guard(settings), ResolverOptionsOf(settings.Dns, settings.NetworkRequester));
+            CurrentPolicy, guard, ResolverOptionsOf(settings.Dns, settings.NetworkRequester));
         _desk = new DestinationDesk(
             _resolver, cores, settings.NetworkRequester.MaximumHalfOpen, settings.NetworkRequester.ResolveTimeout);
         _pools = new SlotPool[cores];
         for (int i = 0; i < cores; i++)
             _pools[i] = new SlotPool(i, settings.Memory);
-        _cores = BuildCores(keys);
+        _cores = BuildCores(keys, services);
         _filterWatch = new ReplayFilterWatch(() => Volatile.Read(ref _keys), log);
         Completion = AllEndedAsync([.. _cores.Select(c => c.Ended)]);
     }
@@ -91,7 +100,19 @@ internal sealed class ExitRuntime : IExitService
 
     public static ExitRuntime Start(ExitSettings settings, NodeKeys keys, NetworkTopology topology, Action<string> log)
     {
-        var runtime = new ExitRuntime(settings, keys, topology, log);
+        IpPacketRouterService? router =
+            settings.Ipr.Enabled ? IpPacketRouterService.Start(settings.Ipr, settings.Cores.Cores.Count, log) : null;
+        ExitRuntime runtime;
+        try
+        {
+            runtime = new ExitRuntime(settings, keys, topology, router, log);
+        }
+        catch
+        {
+            router?.Dispose();
+            throw;
+        }
+
         try
         {
             foreach (Core core in runtime._cores)
@@ -138,6 +159,7 @@ internal sealed class ExitRuntime : IExitService
     {
         foreach (Core core in _cores)
             core.Dispose();
+        _router?.Dispose();
         foreach (SocketDescriptor listener in _listeners)
             listener.Dispose();
         _desk.Dispose();
@@ -254,7 +276,7 @@ internal sealed class ExitRuntime : IExitService
         return copy;
     }
 
-    private Core[] BuildCores(NodeKeys keys)
+    private Core[] BuildCores(NodeKeys keys, ServiceKeyTriple[] services)
     {
         int count = _pools.Length;
         var parcels = new SpscRing<CoreParcel>?[count][];
@@ -277,8 +299,7 @@ internal sealed class ExitRuntime : IExitService
         NodeAddress own = NodeAddress.From(_settings.MixLink.Announced);
         byte[] ownIdentity = keys.Identity.ToArray();
         byte[] ownSphinxKey = keys.SphinxKeys[0].PublicKey.ToArray();
-        var service = new ServiceIdentity(
-            keys.NetworkRequester.Address, PinnedCopy(keys.NetworkRequester.AcknowledgementKey));
+        ServicePlan[] plans = [.. services.Select(PlanOf)];
         var cores = new Core[count];
         var agreement = new DrainAgreement(count);
         for (int i = 0; i < count; i++)
@@ -295,12 +316,11 @@ internal sealed class ExitRuntime : IExitService
                     [.. Enumerable.Range(0, count).Select(from => returns[from][core])],
                     [.. Enumerable.Range(0, Listening.Count).Select(l => _listeners[(l * count) + core])],
                     _services,
-                    service,
+                    plans,
                     () => Volatile.Read(ref _keys),
                     () => new RouteBook(_topology, ownIdentity, ownSphinxKey, own, _settings.Delivery.MeanHopDelay),
                     nextHops,
                     _desk.Gate(i),
-                    _answers,
                     _counters[i]),
                 cores,
                 agreement);
@@ -309,4 +329,39 @@ internal sealed class ExitRuntime : IExitService
         return cores;
     }
 
+    /// <summary>In the order of <see cref="ServicePlan"/>.</summary>
+    private static ServiceKeyTriple[] EnabledServices(ExitSettings settings, NodeKeys keys)
+    {
+        if (!settings.Ipr.Enabled)
+            return [keys.NetworkRequester];
+        ServiceKeyTriple router = keys.IpPacketRouter
+            ?? throw new CommandException("ipr.enabled is true, but keys/ holds no keys of an IP packet router; restore them, or remove what is left of them and start again");
+        return [keys.NetworkRequester, router];
+    }
+
+    private static ServiceKeys KeysOf(ServiceKeyTriple[] services)
+    {
+        (byte[] Identity, byte[] EncryptionPrivateKey)[] keys =
+            [.. services.Select(s => (s.Address.Identity.ToArray(), PinnedCopy(s.EncryptionPrivateKey)))];
+        var all = new ServiceKeys(keys);
+        foreach ((_, byte[] privateKey) in keys)
+            CryptographicOperations.ZeroMemory(privateKey);
+        return all;
+    }
+
+    private ServicePlan PlanOf(ServiceKeyTriple keys, int index)
+    {
+        var identity = new ServiceIdentity(keys.Address, PinnedCopy(keys.AcknowledgementKey));
+        return index switch
+        {
+            ServicePlan.NetworkRequester => new ServicePlan(
+                identity, _settings.Delivery,
+                core => new NrShard(
+                    core.Settings.NetworkRequester, core.Memory, core.Ring, core.Replies, _desk.Gate(core.Core), core.Counters, _answers,
+                    core.Now)),
+            ServicePlan.IpPacketRouter => new ServicePlan(
+                identity, _settings.Ipr.DeliveryFrom(_settings.Delivery), _router!.BuildShard),
+            _ => throw new ArgumentOutOfRangeException(nameof(index)),
+        };
+    }
 }

@@ -9,6 +9,12 @@ namespace FastExit.Delivery;
 /// </summary>
 internal interface IReplyPath
 {
+    /// <summary>As often as the setting `delivery.maximum_retransmissions` says.</summary>
+    const int RetransmissionsOfSetting = -1;
+
+    /// <summary>Packets of all peers that are ready but not built yet: a shard that shares fairly feeds only a few ahead.</summary>
+    int Backlog { get; }
+
     /// <summary>A return address becomes a peer. False: limit reached or its gateway is not in the topology.</summary>
     bool TryPeerFor(in Recipient recipient, out int peer);
 
@@ -27,8 +33,11 @@ internal interface IReplyPath
     /// Sends one message that fits one packet and lies where it stays: <paramref name="messageBytes"/> (1..<see cref="ReplyLayout.MaximumInPlaceBytes"/>)
     /// bytes at <paramref name="messageOffset"/> of a Regular slot, at or behind <see cref="ReplyLayout.MessageOffset"/> and at most 8 bytes behind it.
     /// Takes the slot. Parked (bounded) when there is no SURB. <paramref name="connection"/> comes back in <see cref="IReplyPathOwner.OnAcknowledged"/>.
+    /// Without ack it is sent again <paramref name="retransmissions"/> times; with 0 nothing is kept once it left, and it counts as delivered.
     /// </summary>
-    void SendInPlace(int peer, SlotHandle slot, int messageOffset, int messageBytes, long connection);
+    void SendInPlace(
+        int peer, SlotHandle slot, int messageOffset, int messageBytes, long connection,
+        int retransmissions = RetransmissionsOfSetting);
 
     /// <summary>Copies and splits a message of 1 byte to 64 KiB (control plane answers, errors). Returns the number of packets taken on, 0 if dropped: all or nothing.</summary>
     int Send(int peer, ReadOnlySpan<byte> message, long connection);

@@ -8,12 +8,6 @@ using FastExit.Sphinx;
 
 namespace FastExit.Delivery;
 
-/// <summary>Who is handed complete application messages. On the core's thread; takes the slot.</summary>
-internal interface IService
-{
-    void OnMessage(in InboundMessage message, long nowMilliseconds);
-}
-
 /// <summary>What became of a fragment, and so of its ack.</summary>
 internal enum FragmentFate : byte
 {
@@ -60,8 +54,10 @@ internal sealed class Inbox
         ReplyStage replies,
         IService service,
         DeliverySettings settings,
-        CoreCounters counters)
+        CoreCounters counters,
+        int index = ServicePlan.NetworkRequester)
     {
+        Service = index;
         _memory = memory;
         _links = links;
         _clients = clients;
@@ -71,8 +67,11 @@ internal sealed class Inbox
         _reassembly = new Reassembly(memory.Own, settings, counters);
         _linked = new LinkedSets(memory, settings, counters);
         _recent = new RecentSets(RecentCapacity, settings.SetAge);
-        replies.UseSetIdsOf(links.Core, links.Cores);
+        replies.UseSetIdsOf(links.Core, links.Cores, index);
     }
+
+    /// <summary>The service's place in <see cref="ServiceKeys"/>.</summary>
+    public int Service { get; }
 
     public int Sets => _reassembly.Count + _linked.Count;
 
@@ -81,10 +80,16 @@ internal sealed class Inbox
     {
         if (!_replies.TryReadAck(content, out uint setId, out byte position))
             return;
+        if (position == Outgoing.UnawaitedPosition)
+        {
+            _counters.Increment(Counter.Delivery_AcksUnawaited);
+            return;
+        }
+
         int home = SetHome.Of(setId, _links.Cores);
         if (home == _links.Core)
             _replies.OnAck(setId, position);
-        else if (!_links.TrySend(home, new CoreParcel(ParcelKind.Acknowledgement, default, position, 0, setId, 0, 0)))
+        else if (!_links.TrySend(home, new CoreParcel(ParcelKind.Acknowledgement, default, position, 0, setId, 0, 0, Service)))
             _counters.Increment(Counter.Delivery_RingFull);
     }
 
@@ -120,7 +125,7 @@ internal sealed class Inbox
         int home = SetHome.Of(header.SetId, _links.Cores);
         if (home != _links.Core)
         {
-            return Move(home, new CoreParcel(ParcelKind.Fragment, slot, offset, bytes, header.SetId, 0, 0), keep: false)
+            return Move(home, new CoreParcel(ParcelKind.Fragment, slot, offset, bytes, header.SetId, 0, 0, Service), keep: false)
                 ? FragmentFate.Moved : FragmentFate.Refused;
         }
 
@@ -224,7 +229,7 @@ internal sealed class Inbox
         return Move(
             LinkCore,
             new CoreParcel(
-                ParcelKind.LinkedSet, set.Slot, set.Offset, set.Bytes, set.SetId, set.PreviousSetId, set.NextSetId),
+                ParcelKind.LinkedSet, set.Slot, set.Offset, set.Bytes, set.SetId, set.PreviousSetId, set.NextSetId, Service),
             keep: true);
     }
 
@@ -254,7 +259,7 @@ internal sealed class Inbox
 
         // A set id means that this is one fragment, which its sender repeats when it hears no ack.
         return Move(
-            home, new CoreParcel(ParcelKind.Message, message.Slot, message.Offset, bytes, message.SetId, 0, 0),
+            home, new CoreParcel(ParcelKind.Message, message.Slot, message.Offset, bytes, message.SetId, 0, 0, Service),
             keep: message.SetId == 0);
     }
 
@@ -300,7 +305,8 @@ internal sealed class Inbox
         ulong key;
         if (message[0] == 1 && message.Length >= 1 + EndToEndMessage.SenderTagBytes)
             key = BinaryPrimitives.ReadUInt64LittleEndian(message[1..]);
-        else if (Request.TryRead(message[1..], out Request request) == RequestStatus.Ok)
+        else if (Service == ServicePlan.NetworkRequester
+            && Request.TryRead(message[1..], out Request request) == RequestStatus.Ok)
             key = request.ConnectionId;
         else
             return _links.Core;

@@ -19,12 +19,21 @@ internal enum OutgoingState : byte
 /// <summary>One fragment on its way to a client: its plaintext stays in <see cref="Slot"/> until it is acknowledged or given up.</summary>
 internal struct Outgoing
 {
+    /// <summary>What the ack of a packet bears that nothing waits for: fragments are counted from 1.</summary>
+    public const byte UnawaitedPosition = 0;
+
     public OutgoingState State;
+
+    /// <summary>Sent once; forgotten as soon as it left.</summary>
+    public bool IsUnawaited;
 
     /// <summary>Asks for SURBs; may use the reserve.</summary>
     public bool IsSurbRequest;
     public byte Position;
     public byte Transmissions;
+
+    /// <summary>How often it may be sent again.</summary>
+    public int Retransmissions;
     public int Peer;
     public uint SetId;
     public SlotHandle Slot;

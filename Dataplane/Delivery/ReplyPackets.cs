@@ -81,7 +81,8 @@ internal sealed class ReplyPackets
         // The ack comes back framed with the rotation of what carries it.
         _acks.Add(
             _routes.Draw(_routes.OwnGatewayOf(rotation), _service.Address.Identity, _identifier),
-            _service.AckKey, entry.SetId, entry.Position);
+            _service.AckKey, entry.SetId,
+            entry.IsUnawaited ? Outgoing.UnawaitedPosition : entry.Position);
         return true;
     }
 

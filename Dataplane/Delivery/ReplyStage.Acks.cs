@@ -83,13 +83,20 @@ internal sealed partial class ReplyStage
         _table.Append(ref _waiting[WaitingQueue(entry.Transmissions)], index);
     }
 
+    /// <summary>It left and stands in no queue any more.</summary>
+    private void Forget(int index)
+    {
+        _table[index].State = OutgoingState.Free;
+        Finish(index, delivered: true);
+    }
+
     private void Retransmit(ref OutgoingQueue queue)
     {
         while (queue.Count > 0 && _table[queue.Head].Deadline <= _now)
         {
             int index = queue.Head;
             ref Outgoing entry = ref _table[index];
-            if (entry.Transmissions > _settings.MaximumRetransmissions)
+            if (entry.Transmissions > entry.Retransmissions)
             {
                 _counters.Increment(Counter.Delivery_RetransmissionsGivenUp);
                 Finish(index, delivered: false);

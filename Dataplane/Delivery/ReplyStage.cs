@@ -33,8 +33,7 @@ internal sealed partial class ReplyStage : IReplyPath
     private readonly int _fragmentBytes = PacketSizes.FragmentBytes(PacketSize.Regular);
     private OutgoingQueue _ready = OutgoingQueue.Empty;
     private IReplyPathOwner? _owner;
-    private int _core;
-    private int _cores = 1;
+    private SetIdSequence _setIds = new(0, 1, 0);
     private int _parked;
     private long _now;
 
@@ -61,6 +60,8 @@ internal sealed partial class ReplyStage : IReplyPath
 
     public bool HasWork => _ready.Count > 0;
 
+    public int Backlog => _ready.Count;
+
     private int Room => Math.Min(_table.Available, _slots.Available(SlotClass.Regular) - SlotReserve);
 
     /// <summary>Fragments not yet acknowledged, in whatever state.</summary>
@@ -70,12 +71,8 @@ internal sealed partial class ReplyStage : IReplyPath
 
     public void Connect(IReplyPathOwner owner) => _owner = owner;
 
-    /// <summary>From now on sets get ids whose home is this core (<see cref="SetHome"/>), so that their acks find the way back.</summary>
-    public void UseSetIdsOf(int core, int cores)
-    {
-        _core = core;
-        _cores = cores;
-    }
+    /// <summary>From now on sets get ids whose home is this core, so that their acks find the way back.</summary>
+    public void UseSetIdsOf(int core, int cores, int service) => _setIds = new SetIdSequence(core, cores, service);
 
     public void BeginLoop(long now) => _now = now;
 
@@ -114,18 +111,20 @@ internal sealed partial class ReplyStage : IReplyPath
         return credit;
     }
 
-    public void SendInPlace(int peer, SlotHandle slot, int messageOffset, int messageBytes, long connection)
+    public void SendInPlace(
+        int peer, SlotHandle slot, int messageOffset, int messageBytes, long connection,
+        int retransmissions = IReplyPath.RetransmissionsOfSetting)
     {
         ref Peer entry = ref _clients.Peers[peer];
         Span<byte> bytes = _slots.Slot(slot);
         int start = WriteReplyType(entry.Anonymous, bytes[..messageOffset]);
-        uint setId = SetHome.NextFor(_core, _cores);
+        uint setId = _setIds.Next();
         start -= FragmentHeader.UnlinkedBytes;
         new FragmentHeader(setId, 1, 1).Write(bytes[start..]);
         Span<byte> tail = bytes[(messageOffset + messageBytes)..(start + _fragmentBytes)];
         tail.Clear();
         tail[0] = MessagePadding.Marker;
-        Enqueue(peer, slot, start, setId, 1, connection, isRequest: false);
+        Enqueue(peer, slot, start, setId, 1, connection, isRequest: false, retransmissions);
     }
 
     public int Send(int peer, ReadOnlySpan<byte> message, long connection)
@@ -145,8 +144,9 @@ internal sealed partial class ReplyStage : IReplyPath
     {
         ref Peer entry = ref _clients.Peers[peer];
         entry.LossReported = false;
-        Unpark(ref entry);
+        // The request first: what waits may take all that came, and without one to ask by the client stays as dry as it is.
         RequestSurbs(peer);
+        Unpark(ref entry);
         OfferCredit(peer, ref entry);
     }
 
@@ -170,8 +170,12 @@ internal sealed partial class ReplyStage : IReplyPath
         for (int i = 0; i < _packets.Count; i++)
         {
             int index = _packets.Entry(i);
-            AwaitAck(index);
-            RequestSurbs(_table[index].Peer);
+            int peer = _table[index].Peer;
+            if (_table[index].IsUnawaited)
+                Forget(index);
+            else
+                AwaitAck(index);
+            RequestSurbs(peer);
         }
     }
 
@@ -208,7 +212,7 @@ internal sealed partial class ReplyStage : IReplyPath
             return 0;
         }
 
-        Span<uint> setIds = [SetHome.NextFor(_core, _cores)];
+        Span<uint> setIds = [_setIds.Next()];
         for (int i = 0; i < plan.Packets; i++)
         {
             if (!_slots.TryRent(SlotClass.Regular, out SlotHandle slot))
@@ -222,7 +226,8 @@ internal sealed partial class ReplyStage : IReplyPath
     }
 
     private void Enqueue(
-        int peer, SlotHandle slot, int fragmentOffset, uint setId, byte position, long connection, bool isRequest)
+        int peer, SlotHandle slot, int fragmentOffset, uint setId, byte position, long connection, bool isRequest,
+        int retransmissions = IReplyPath.RetransmissionsOfSetting)
     {
         if (!_table.TryOpen(setId, position, out int index))
         {
@@ -239,6 +244,8 @@ internal sealed partial class ReplyStage : IReplyPath
         entry.Peer = peer;
         entry.Connection = connection;
         entry.IsSurbRequest = isRequest;
+        entry.IsUnawaited = retransmissions == 0;
+        entry.Retransmissions = retransmissions < 0 ? _settings.MaximumRetransmissions : retransmissions;
         entry.Created = _now;
         ref Peer client = ref _clients.Peers[peer];
         if (client.Anonymous && !isRequest && _clients.Available(ref client) == 0)

@@ -1,5 +1,3 @@
-using FastExit.Crypto.EndToEnd;
-
 namespace FastExit.Delivery;
 
 /// <summary>
@@ -9,15 +7,6 @@ namespace FastExit.Delivery;
 internal static class SetHome
 {
     public static int Of(uint setId, int cores) => (int)(Scatter(setId) % (uint)cores);
-
-    /// <summary>A random id for a set that this core sends.</summary>
-    public static uint NextFor(int core, int cores)
-    {
-        uint setId = SetId.Next();
-        while (Of(setId, cores) != core)
-            setId = setId == SetId.Maximum ? 1 : setId + 1;
-        return setId;
-    }
 
     public static uint Scatter(uint value)
     {

@@ -5,8 +5,8 @@ using SimpleBase;
 namespace FastExit.Identity;
 
 /// <summary>
-/// All secrets of one node, in pinned memory, zeroed on <see cref="Dispose"/>: its ed25519 identity, its Sphinx keys, and the network
-/// requester's own three keys (end-to-end.md §1.1), which are independent of the node's. On disk: one <see cref="KeyFile"/> each in `keys` of
+/// All secrets of one node, in pinned memory, zeroed on <see cref="Dispose"/>: its ed25519 identity, its Sphinx keys, and the own three
+/// keys of each service (end-to-end.md §1.1), which are independent of the node's. On disk: one <see cref="KeyFile"/> each in `keys` of
 /// the data directory (0700).
 /// </summary>
 internal sealed class NodeKeys : IDisposable
@@ -17,14 +17,18 @@ internal sealed class NodeKeys : IDisposable
     private const string CurrentFile = "sphinx_current.pem";
     private const string PreviousFile = "sphinx_previous.pem";
     private const string NextFile = "sphinx_next.pem";
-    private const string RequesterIdentityFile = "network_requester_identity.pem";
-    private const string RequesterEncryptionFile = "network_requester_encryption.pem";
-    private const string RequesterAckFile = "network_requester_ack.pem";
+    private const string Requester = "network_requester";
+    private const string Router = "ip_packet_router";
+    private const string ServiceIdentityEnd = "_identity.pem";
+    private const string ServiceEncryptionEnd = "_encryption.pem";
+    private const string ServiceAckEnd = "_ack.pem";
 
     private const string IdentityTag = "ED25519 PRIVATE KEY";
     private const string SphinxTag = "X25519 SPHINX PRIVATE KEY";
     private const string EncryptionTag = "X25519 PRIVATE KEY";
     private const string AckTag = "AES-128-CTR ACKNOWLEDGEMENTS KEY";
+
+    private static readonly string[] s_serviceEnds = [ServiceIdentityEnd, ServiceEncryptionEnd, ServiceAckEnd];
 
     private readonly SecretBytes _identity;
     private readonly byte[] _identityPublic;
@@ -34,9 +38,8 @@ internal sealed class NodeKeys : IDisposable
         SphinxKey current,
         SphinxKey? previous,
         SphinxKey? next,
-        SecretBytes requesterIdentity,
-        SecretBytes requesterEncryption,
-        SecretBytes requesterAcknowledgement)
+        Func<byte[], ServiceKeyTriple> requester,
+        Func<byte[], ServiceKeyTriple?> router)
     {
         _identity = identity;
         _identityPublic = Ed25519.PublicKey(identity.Span);
@@ -44,7 +47,8 @@ internal sealed class NodeKeys : IDisposable
         PreviousSphinxKey = previous;
         NextSphinxKey = next;
         SphinxKeys = [.. new[] { current, previous, next }.OfType<SphinxKey>()];
-        NetworkRequester = new NetworkRequesterKeys(requesterIdentity, requesterEncryption, requesterAcknowledgement, _identityPublic);
+        NetworkRequester = requester(_identityPublic);
+        IpPacketRouter = router(_identityPublic);
     }
 
     /// <summary>The node's ed25519 public key, 32 bytes.</summary>
@@ -64,7 +68,10 @@ internal sealed class NodeKeys : IDisposable
     /// <summary>Every Sphinx key that packets may name, the current one first.</summary>
     public IReadOnlyList<SphinxKey> SphinxKeys { get; }
 
-    public NetworkRequesterKeys NetworkRequester { get; }
+    public ServiceKeyTriple NetworkRequester { get; }
+
+    /// <summary>Null: this node has none yet (<see cref="AddIpPacketRouter"/>).</summary>
+    public ServiceKeyTriple? IpPacketRouter { get; }
 
     public static string Base58Text(ReadOnlySpan<byte> key) => Base58.Bitcoin.Encode(key);
 
@@ -76,9 +83,8 @@ internal sealed class NodeKeys : IDisposable
         SphinxKey.Generate(rotationId),
         previous: null,
         next: null,
-        SecretBytes.Random(Ed25519.SeedBytes),
-        SecretBytes.Random(X25519.KeyBytes),
-        SecretBytes.Random(NetworkRequesterKeys.AcknowledgementKeyBytes));
+        gateway => ServiceKeyTriple.Generate(gateway),
+        gateway => ServiceKeyTriple.Generate(gateway));
 
     /// <exception cref="KeyFileException">A file is missing, open to others, or damaged.</exception>
     public static NodeKeys Load(string dataDirectory)
@@ -93,9 +99,8 @@ internal sealed class NodeKeys : IDisposable
                 Sphinx(CurrentFile),
                 Optional(PreviousFile),
                 Optional(NextFile),
-                Read(RequesterIdentityFile, IdentityTag, Ed25519.SeedBytes),
-                Read(RequesterEncryptionFile, EncryptionTag, X25519.KeyBytes),
-                Read(RequesterAckFile, AckTag, NetworkRequesterKeys.AcknowledgementKeyBytes));
+                gateway => Triple(Requester, gateway),
+                gateway => HasAnyOf(directory, Router) ? Triple(Router, gateway) : null);
             CheckRotations(directory, keys);
             return keys;
         }
@@ -112,9 +117,40 @@ internal sealed class NodeKeys : IDisposable
             return secret;
         }
 
+        ServiceKeyTriple Triple(string service, byte[] gateway) => new(
+            Read(service + ServiceIdentityEnd, IdentityTag, Ed25519.SeedBytes),
+            Read(service + ServiceEncryptionEnd, EncryptionTag, X25519.KeyBytes),
+            Read(service + ServiceAckEnd, AckTag, ServiceKeyTriple.AcknowledgementKeyBytes),
+            gateway);
+
         SphinxKey Sphinx(string name) => new(Read(name, SphinxTag, SphinxKey.StoredBytes));
 
         SphinxKey? Optional(string name) => File.Exists(Path.Combine(directory, name)) ? Sphinx(name) : null;
+    }
+
+    /// <summary>
+    /// Makes the IP packet router's keys in a data directory that is complete but for them. False: it has them. Keys that are there are
+    /// never overwritten, so a directory that has some of the three and not all is refused by <see cref="Load"/>.
+    /// </summary>
+    /// <exception cref="KeyFileException">Writing failed, or the directory is not complete; nothing is left behind.</exception>
+    public static bool AddIpPacketRouter(string dataDirectory)
+    {
+        using NodeKeys keys = Load(dataDirectory);
+        if (keys.IpPacketRouter is not null)
+            return false;
+        string directory = DirectoryIn(dataDirectory);
+        using var made = ServiceKeyTriple.Generate(keys.Identity);
+        try
+        {
+            WriteTriple(directory, Router, made);
+            return true;
+        }
+        catch
+        {
+            foreach (string end in s_serviceEnds)
+                File.Delete(Path.Combine(directory, Router + end));
+            throw;
+        }
     }
 
     /// <summary>Writes every key into a new `keys` directory, which appears complete or not at all.</summary>
@@ -134,9 +170,9 @@ internal sealed class NodeKeys : IDisposable
                 Write(PreviousFile, SphinxTag, previous.Stored);
             if (NextSphinxKey is { } next)
                 Write(NextFile, SphinxTag, next.Stored);
-            Write(RequesterIdentityFile, IdentityTag, NetworkRequester.IdentitySeed);
-            Write(RequesterEncryptionFile, EncryptionTag, NetworkRequester.EncryptionPrivateKey);
-            Write(RequesterAckFile, AckTag, NetworkRequester.AcknowledgementKey);
+            WriteTriple(temporary, Requester, NetworkRequester);
+            if (IpPacketRouter is { } router)
+                WriteTriple(temporary, Router, router);
             Directory.Move(temporary, directory);
         }
         catch (Exception error)
@@ -158,6 +194,19 @@ internal sealed class NodeKeys : IDisposable
         foreach (var key in SphinxKeys)
             key.Dispose();
         NetworkRequester.Dispose();
+        IpPacketRouter?.Dispose();
+    }
+
+    private static bool HasAnyOf(string directory, string service) =>
+        s_serviceEnds.Any(end => Path.Exists(Path.Combine(directory, service + end)));
+
+    private static void WriteTriple(string directory, string service, ServiceKeyTriple keys)
+    {
+        Write(ServiceIdentityEnd, IdentityTag, keys.IdentitySeed);
+        Write(ServiceEncryptionEnd, EncryptionTag, keys.EncryptionPrivateKey);
+        Write(ServiceAckEnd, AckTag, keys.AcknowledgementKey);
+
+        void Write(string end, string tag, ReadOnlySpan<byte> key) => KeyFile.Write(Path.Combine(directory, service + end), tag, key);
     }
 
     // A header names a key by the parity of its rotation, so neighbours must differ by one.

@@ -26,6 +26,9 @@ internal struct SlotHeader
     public byte Type;
     public byte Rotation;
 
+    /// <summary>Readers of a slot that several share.</summary>
+    public int References;
+
     /// <summary>Next slot of a queue threaded through slots.</summary>
     public SlotHandle Next;
 }

@@ -18,9 +18,9 @@ public sealed record GuardedRange(AddressPrefix Prefix, string Name);
 public sealed class AddressGuard
 {
     private readonly AddressPrefix[] _allowed;
-    private readonly NumericAddress[] _own;
+    private readonly AddressPrefix[] _own;
 
-    private AddressGuard(AddressPrefix[] allowed, NumericAddress[] own)
+    private AddressGuard(AddressPrefix[] allowed, AddressPrefix[] own)
     {
         _allowed = allowed;
         _own = own;
@@ -43,7 +43,10 @@ public sealed class AddressGuard
 
     /// <summary>A guard that also refuses the node's own addresses.</summary>
     public AddressGuard WithOwnAddresses(IEnumerable<IPAddress> addresses) =>
-        new(_allowed, [.. _own, .. addresses.Select(NumericAddress.From)]);
+        WithOwnPrefixes(addresses.Select(address => AddressPrefix.Of(NumericAddress.From(address))));
+
+    /// <summary>A guard that also refuses networks behind the node itself, such as the tunnel's.</summary>
+    public AddressGuard WithOwnPrefixes(IEnumerable<AddressPrefix> prefixes) => new(_allowed, [.. _own, .. prefixes]);
 
     /// <summary>Whether clients may reach the address.</summary>
     public bool IsAllowed(IPAddress address) => IsAllowed(NumericAddress.From(address));
@@ -57,7 +60,7 @@ public sealed class AddressGuard
         range = null;
         foreach (var own in _own)
         {
-            if (own != address) continue;
+            if (!own.Contains(address)) continue;
             if (IsOpened(address, singleOnly: true)) return false;
             range = GuardTable.Own;
             return true;

@@ -23,6 +23,8 @@ internal sealed class ServiceKeys
         }
     }
 
+    public int Count => _identities.Length / KeyBytes;
+
     /// <summary>Private X25519 keys, 32 bytes each.</summary>
     public ReadOnlySpan<byte> EncryptionKeys => _encryptionKeys;
 

@@ -10,7 +10,7 @@ namespace FastExit.Sphinx;
 
 /// <summary>
 /// Unwraps packets, up to eight side by side, in their slots: header and MAC, replay check, payload, ack split, end-to-end decryption.
-/// Then each fragment goes to <see cref="Inbox"/> and, if it was taken, its ack to the mix link.
+/// Then each fragment goes to the <see cref="Inbox"/> of its service and, if it was taken, its ack to the mix link.
 /// <para>
 /// A stage takes what is there (1 to 8 packets) and never waits for more. Every failure is counted by reason and ends that packet alone.
 /// </para>
@@ -34,7 +34,7 @@ internal sealed class SphinxStage
     private readonly SlotHandle[] _laneSlots = new SlotHandle[MaximumLanes];
     private readonly FragmentLane[] _fragments = new FragmentLane[MaximumLanes];
     private readonly int[] _fragmentLane = new int[MaximumLanes];
-    private Inbox? _inbox;
+    private readonly Inbox?[] _inboxes;
     private SphinxKeySet _keys;
     private int _head;
     private int _count;
@@ -44,6 +44,7 @@ internal sealed class SphinxStage
         _slots = slots;
         _egress = egress;
         _services = services;
+        _inboxes = new Inbox?[services.Count];
         _keys = keys;
         _counters = counters;
     }
@@ -53,10 +54,10 @@ internal sealed class SphinxStage
     /// <summary>Enough is queued: what else arrived waits in the sockets.</summary>
     public bool IsBusy => _count >= EnoughSlots;
 
-    /// <summary>The rooms downstream are built after this one.</summary>
+    /// <summary>The inbox of one service; the rooms downstream are built after this one, and each service has its own.</summary>
     public void Connect(Inbox inbox)
     {
-        _inbox = inbox;
+        _inboxes[inbox.Service] = inbox;
         inbox.Connect(this);
     }
 
@@ -193,7 +194,7 @@ internal sealed class SphinxStage
             ReadOnlySpan<byte> plaintext = _slots.All.Slice(lane.PlaintextOffset, lane.PlaintextBytes);
             if ((PacketSize)_slots.Header(slot).Size == PacketSize.Acknowledgement)
             {
-                _inbox!.OnAck(plaintext);
+                _inboxes[service]!.OnAck(plaintext);
                 _slots.Free(slot);
                 continue;
             }
@@ -252,7 +253,7 @@ internal sealed class SphinxStage
         bool haveAck = TryCopyAck(
             _slots.All.Slice(lane.PlaintextOffset, PacketSizes.AckPrefixBytes),
             _slots.Header(slot).Rotation, out SlotHandle ack, out NodeAddress firstHop);
-        FragmentFate fate = _inbox!.OnFragment(
+        FragmentFate fate = _inboxes[fragment.Key]!.OnFragment(
             slot,
             fragment.Offset + PacketSizes.KeyBlockBytes - _slots.OffsetOf(slot),
             fragment.Length - PacketSizes.KeyBlockBytes,

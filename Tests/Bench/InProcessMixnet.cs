@@ -1,6 +1,7 @@
 using System.Net;
 using FastExit.Bench.Client;
 using FastExit.Bench.Lab;
+using FastExit.Bench.Tun;
 using FastExit.Topology;
 
 namespace FastExit.Tests.Bench;
@@ -10,6 +11,7 @@ internal sealed class InProcessMixnet : IDisposable
 {
     private readonly List<LabNode> _nodes = [];
     private readonly EntryGateway _exit;
+    private FakeRouter? _router;
 
     public InProcessMixnet(TimeSpan? meanDelay = null)
     {
@@ -39,12 +41,20 @@ internal sealed class InProcessMixnet : IDisposable
 
     public FakeService Service { get; private set; }
 
+    /// <summary>An IP packet router beside the network requester, made when it is first asked for.</summary>
+    public FakeRouter Router => _router ??= new FakeRouter(_exit, Topology, MeanDelay);
+
     public IEnumerable<MixNode> Mixes => _nodes.OfType<MixNode>();
 
     public ClientSettings Settings => new() { MeanHopDelay = MeanDelay };
 
     public ClientEngine Client(ClientSettings? settings = null) =>
         new(Topology, Entry, Service.Address, settings ?? Settings);
+
+    public TunnelSettings TunnelSettings => new() { MeanHopDelay = MeanDelay };
+
+    public TunnelEngine Tunnel(IPacketSink sink, TunnelSettings? settings = null) =>
+        new(Topology, Entry, Router.Address, settings ?? TunnelSettings, sink);
 
     public void SetLoss(double loss)
     {
@@ -55,6 +65,7 @@ internal sealed class InProcessMixnet : IDisposable
     public void Dispose()
     {
         Service.Dispose();
+        _router?.Dispose();
         foreach (LabNode node in _nodes)
             node.Dispose();
     }

@@ -41,7 +41,14 @@ public sealed class CommandLineTests : IDisposable
         Assert.Equal(NodeKeys.Base58Text(keys.Identity), json.RootElement.GetProperty("identity").GetString());
         Assert.Equal(NodeKeys.Base58Text(keys.CurrentSphinxKey.PublicKey), json.RootElement.GetProperty("sphinx_key").GetString());
         Assert.Equal("192.0.2.1:1790", json.RootElement.GetProperty("mix_address").GetString());
-        Assert.Equal(4, json.RootElement.EnumerateObject().Count());
+        Assert.Equal(keys.IpPacketRouter!.Address.ToString(), json.RootElement.GetProperty("ip_packet_router").GetString());
+        Assert.Equal(5, json.RootElement.EnumerateObject().Count());
+        Assert.Equal($"{keys.NetworkRequester.Address}\n", (await ProgramRun.StartAsync("address", "--data-dir", Data, "--service", "nr")).Output);
+        Assert.Equal($"{keys.IpPacketRouter.Address}\n", (await ProgramRun.StartAsync("address", "--data-dir", Data, "--service", "ipr")).Output);
+        foreach (var file in Directory.GetFiles(NodeKeys.DirectoryIn(Data), "ip_packet_router_*"))
+            File.Delete(file);
+        AssertFails(await ProgramRun.StartAsync("address", "--data-dir", Data, "--service", "ipr"), 1, "ipr.enabled");
+        Assert.DoesNotContain("ip_packet_router", (await ProgramRun.StartAsync("address", "--data-dir", Data)).Output, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -63,7 +63,7 @@ internal sealed class ExitBench : IDisposable
 
     public ExitBench(
         MixLab lab, int cores = 1, DeliverySettings? delivery = null, MemorySettings? memory = null, int parcels = 4096,
-        SphinxKeySet? keys = null)
+        SphinxKeySet? keys = null, bool second = false)
     {
         _lab = lab;
         memory ??= new MemorySettings { RegularSlots = 2048, ExtendedSlots = 16, AssemblyBytes = 32 << 20, HugePages = false };
@@ -72,7 +72,7 @@ internal sealed class ExitBench : IDisposable
         _pools = [.. Enumerable.Range(0, cores).Select(c => new SlotPool(c, memory))];
         _parcels = Rings<CoreParcel>(cores, _ => parcels);
         _returns = Rings<SlotHandle>(cores, to => _pools[to].TotalSlots);
-        Cores = [.. Enumerable.Range(0, cores).Select(c => Build(c, delivery))];
+        Cores = [.. Enumerable.Range(0, cores).Select(c => Build(c, delivery, second))];
     }
 
     public SphinxKeySet Keys { get; }
@@ -113,6 +113,7 @@ internal sealed class ExitBench : IDisposable
             foreach (CoreRooms rooms in Cores)
             {
                 rooms.Replies.BeginLoop(Now);
+                rooms.Second?.Replies.BeginLoop(Now);
                 for (int from = 0; from < Cores.Length; from++)
                 {
                     if (from == rooms.Index)
@@ -122,7 +123,10 @@ internal sealed class ExitBench : IDisposable
                     while (_parcels[from][rooms.Index]!.TryPop(out CoreParcel parcel))
                     {
                         busy = true;
-                        rooms.Inbox.OnParcel(parcel, Now);
+                        if (parcel.Service == rooms.Inbox.Service)
+                            rooms.Inbox.OnParcel(parcel, Now);
+                        else
+                            rooms.Second!.OnParcel(parcel, Now);
                     }
                 }
 
@@ -133,6 +137,9 @@ internal sealed class ExitBench : IDisposable
                     before = rooms.Pool.Available(SlotClass.Regular);
                     rooms.Replies.Run();
                 }
+
+                for (; rooms.Second is { HasWork: true } room; busy = true)
+                    room.Replies.Run();
 
                 rooms.PumpSockets(Now);
             }
@@ -148,6 +155,8 @@ internal sealed class ExitBench : IDisposable
             rooms.Replies.BeginLoop(Now);
             rooms.Inbox.Tick(Now);
             rooms.Replies.Tick();
+            rooms.Second?.Replies.BeginLoop(Now);
+            rooms.Second?.Tick(Now);
         }
 
         Run();
@@ -214,8 +223,8 @@ internal sealed class ExitBench : IDisposable
     private long Expected => Count(Counter.Delivery_RepliesSent) + Count(Counter.Sphinx_AcksReleased)
         - Count(Counter.MixLink_EgressUnknownPeer) - Count(Counter.MixLink_EgressQueueFull) - _flushed;
 
-    private CoreRooms Build(int core, DeliverySettings delivery) => new(
-        _lab, core, new CoreMemory(core, _pools, _returns[core]), new CoreLinks(core, _parcels[core]), Keys, delivery);
+    private CoreRooms Build(int core, DeliverySettings delivery, bool second) => new(
+        _lab, core, new CoreMemory(core, _pools, _returns[core]), new CoreLinks(core, _parcels[core]), Keys, delivery, second);
 
     private static SpscRing<T>?[][] Rings<T>(int cores, Func<int, int> entries)
         where T : unmanaged =>
@@ -230,7 +239,7 @@ internal sealed class CoreRooms : IDisposable
     private readonly MixEgress _egress;
 
     public CoreRooms(
-        MixLab lab, int index, CoreMemory memory, CoreLinks links, SphinxKeySet keys, DeliverySettings settings)
+        MixLab lab, int index, CoreMemory memory, CoreLinks links, SphinxKeySet keys, DeliverySettings settings, bool second)
     {
         Index = index;
         Counters = new CoreCounters(index);
@@ -238,7 +247,8 @@ internal sealed class CoreRooms : IDisposable
         var link = new MixLinkSettings { Announced = lab.Exit.Address, EgressIdle = TimeSpan.FromDays(1), EgressExpiry = TimeSpan.FromDays(1) };
         _egress = new MixEgress(
             _ring, Pool, [.. lab.Topology.Nodes.Select(n => NodeAddress.From(n.MixAddress))], link, Counters);
-        var services = new ServiceKeys((lab.Service.Identity.ToArray(), lab.ServiceKey));
+        (byte[], byte[]) first = (lab.Service.Identity.ToArray(), lab.ServiceKey);
+        ServiceKeys services = second ? new(first, (lab.Second.Identity.ToArray(), lab.SecondKey)) : new(first);
         Stage = new SphinxStage(Pool, _egress, services, keys, Counters);
         Clients = new Clients(settings, hugePages: false, Counters);
         var routes = new RouteBook(
@@ -249,6 +259,15 @@ internal sealed class CoreRooms : IDisposable
         Replies.Connect(Service);
         Inbox = new Inbox(memory, links, Clients, Replies, Service, settings, Counters);
         Stage.Connect(Inbox);
+        if (second)
+        {
+            Second = new ServiceRoom(
+                1, memory, links, _egress, routes, new ServiceIdentity(lab.Second, lab.SecondAckKey), settings, hugePages: false, Counters,
+                replies => new EchoService(memory, replies));
+            Stage.Connect(Second.Inbox);
+            Second.Replies.BeginLoop(1_000_000);
+        }
+
         // The replies' clock must not stand at zero before the first loop.
         Replies.BeginLoop(1_000_000);
     }
@@ -268,6 +287,9 @@ internal sealed class CoreRooms : IDisposable
     public Inbox Inbox { get; }
 
     public RecordingService Service { get; }
+
+    /// <summary>Another service beside the first, with an <see cref="EchoService"/>.</summary>
+    public ServiceRoom? Second { get; }
 
     public int Queued => _egress.Queued;
 
@@ -299,6 +321,7 @@ internal sealed class CoreRooms : IDisposable
     {
         _egress.Dispose();
         _ring.Dispose();
+        Second?.Dispose();
         Clients.Dispose();
     }
 }

@@ -24,10 +24,14 @@ internal sealed class LabClient
         _lab = lab;
         _routes = new RouteBook(
             lab.Topology, lab.Entry.Identity, lab.Entry.SphinxKey, NodeAddress.From(lab.Entry.Address), TimeSpan.Zero);
+        Destination = lab.Service;
         Address = MixLab.Recipient(_seed, EncryptionKey, lab.Entry);
     }
 
     public byte[] Tag { get; set; } = Ed25519.GenerateSeed()[..16];
+
+    /// <summary>The service that packets are made for.</summary>
+    public Recipient Destination { get; set; }
 
     public byte[] AckKey { get; } = Ed25519.GenerateSeed()[..16];
 
@@ -121,9 +125,10 @@ internal sealed class LabClient
         byte[] packet = new byte[PacketSizes.PacketBytes(size)];
         fragment.CopyTo(packet, PacketLayout.FragmentOffset);
         var batch = new ForwardPacketBatch();
+        Recipient destination = Destination;
         _routes.TryFindGateway(_lab.Exit.Identity, out int exit);
         batch.Add(
-            0, size, _routes.Draw(exit, _lab.Service.Identity, _identifier), _lab.Service.EncryptionKey, prefix);
+            0, size, _routes.Draw(exit, destination.Identity, _identifier), destination.EncryptionKey, prefix);
         batch.Build(packet);
         return new ClientPacket(_lab.Walk(batch.FirstHop(0), packet)!.Packet, size, setId, position);
     }

@@ -43,6 +43,7 @@ internal sealed class MixLab : IDisposable
         nodes.Add(Exit.InTopology(TopologyRole.Exit));
         Topology = new NetworkTopology(1, nodes);
         Service = exit?.NetworkRequester.Address ?? Recipient(ServiceIdentitySeed, ServiceKey, Exit);
+        Second = Recipient(Ed25519.GenerateSeed(), SecondKey, Exit);
     }
 
     public Node Entry { get; }
@@ -58,6 +59,13 @@ internal sealed class MixLab : IDisposable
     public byte[] AckKey { get; } = Ed25519.GenerateSeed()[..16];
 
     public Recipient Service { get; }
+
+    public byte[] SecondKey { get; } = Ed25519.GenerateSeed();
+
+    public byte[] SecondAckKey { get; } = Ed25519.GenerateSeed()[..16];
+
+    /// <summary>Another service behind the same exit.</summary>
+    public Recipient Second { get; }
 
     public IEnumerable<FrameCollector> Collectors => _byAddress.Values.Select(n => n.Collector).OfType<FrameCollector>();
 

@@ -232,16 +232,6 @@ public sealed class TableTests
         Assert.InRange(nanoseconds / 40_000, 14e6, 16e6);
     }
 
-    [Fact]
-    public void SetIdsOfACoreComeHome()
-    {
-        for (int cores = 1; cores < 20; cores++)
-        {
-            for (int core = 0; core < cores; core++)
-                Assert.Equal(core, SetHome.Of(SetHome.NextFor(core, cores), cores));
-        }
-    }
-
     private static List<int> Walk(OutgoingTable table, OutgoingQueue queue)
     {
         var entries = new List<int>();

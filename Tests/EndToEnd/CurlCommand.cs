@@ -32,6 +32,13 @@ internal static class CurlCommand
         ];
         foreach (string argument in arguments)
             info.ArgumentList.Add(argument);
+        return await RunAsync(info, limit);
+    }
+
+    /// <param name="info">curl with its arguments and both outputs redirected.</param>
+    /// <param name="limit">Longest time, which curl keeps by itself.</param>
+    public static async Task<CurlResult> RunAsync(ProcessStartInfo info, TimeSpan limit)
+    {
         using Process curl = Process.Start(info)!;
         using var timeout = new CancellationTokenSource(limit + TimeSpan.FromSeconds(20));
         try

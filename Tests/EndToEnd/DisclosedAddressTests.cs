@@ -79,6 +79,9 @@ public abstract class DisclosedAddressScenarios(ExitLab lab)
         IOException refusal = await Assert.ThrowsAsync<IOException>(() => connection.Refused.WaitAsync(s_patience));
         Assert.StartsWith("denied", refusal.Message, StringComparison.Ordinal);
         Assert.False(connection.Connected.IsCompleted);
+
+        // Who leaves before the acknowledgement has arrived is sent the answer again, for minutes.
+        await lab.QuietAsync(s_patience);
     }
 }
 

@@ -19,6 +19,8 @@ internal sealed class MetricsSample(string text)
 
     public double On(int core, Counter counter) => _values.GetValueOrDefault($"{MetricNames.Of(counter)}{{core=\"{core}\"}}");
 
+    public double On(int core, Gauge gauge) => _values.GetValueOrDefault($"{MetricNames.Of(gauge)}{{core=\"{core}\"}}");
+
     /// <summary>Every counter that differs, for a failure's text.</summary>
     public string Since(MetricsSample before)
     {
@@ -50,10 +52,10 @@ internal sealed class MetricsSample(string text)
     }
 }
 
-/// <summary>The metrics endpoint of a running exit.</summary>
-internal sealed class ExitMetrics(IPEndPoint address) : IDisposable
+/// <summary>The metrics endpoint of a running exit, by way of <paramref name="handler"/> where it is in another namespace.</summary>
+internal sealed class ExitMetrics(IPEndPoint address, HttpMessageHandler? handler = null) : IDisposable
 {
-    private readonly HttpClient _client = new() { Timeout = TimeSpan.FromSeconds(30) };
+    private readonly HttpClient _client = new(handler ?? new SocketsHttpHandler()) { Timeout = TimeSpan.FromSeconds(30) };
     private readonly Uri _address = new($"http://{address}/metrics");
 
     public async Task<MetricsSample> ReadAsync() => new(await TextAsync());

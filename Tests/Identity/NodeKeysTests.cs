@@ -47,13 +47,55 @@ public sealed class NodeKeysTests : IDisposable
     }
 
     [Fact]
+    public void Keys_of_a_later_service_are_added_once_and_touch_no_other()
+    {
+        using var keys = NodeKeys.Generate(1);
+        keys.Save(_directory);
+        var routerFiles = Directory.GetFiles(Keys, "ip_packet_router_*.pem");
+        Assert.Equal(3, routerFiles.Length);
+        foreach (var file in routerFiles)
+            File.Delete(file);
+        var others = Directory.GetFiles(Keys).ToDictionary(file => file, File.ReadAllBytes);
+        using (var without = NodeKeys.Load(_directory))
+            Assert.Null(without.IpPacketRouter);
+
+        Assert.True(NodeKeys.AddIpPacketRouter(_directory));
+        using var added = NodeKeys.Load(_directory);
+        Assert.NotEqual(keys.IpPacketRouter!.Address, added.IpPacketRouter!.Address);
+        Assert.Equal(keys.NetworkRequester.Address, added.NetworkRequester.Address);
+        Assert.True(added.IpPacketRouter.Address.Gateway.SequenceEqual(keys.Identity));
+        Assert.All(others, file => Assert.Equal(file.Value, File.ReadAllBytes(file.Key)));
+        Assert.All(routerFiles, file => Assert.Equal(OwnerOnly, File.GetUnixFileMode(file)));
+
+        Assert.False(NodeKeys.AddIpPacketRouter(_directory));
+        using var again = NodeKeys.Load(_directory);
+        Assert.Equal(added.IpPacketRouter.Address, again.IpPacketRouter!.Address);
+    }
+
+    [Theory]
+    [InlineData("identity")]
+    [InlineData("encryption")]
+    [InlineData("ack")]
+    public void Some_keys_of_a_service_and_not_all_are_refused(string missing)
+    {
+        using var keys = NodeKeys.Generate(1);
+        keys.Save(_directory);
+        File.Delete(Path.Combine(Keys, $"ip_packet_router_{missing}.pem"));
+        var before = Directory.GetFiles(Keys).ToDictionary(file => file, File.ReadAllBytes);
+        Assert.Contains($"ip_packet_router_{missing}.pem: no such file", Refusal(), StringComparison.Ordinal);
+        Assert.Throws<KeyFileException>(() => NodeKeys.AddIpPacketRouter(_directory));
+        Assert.Equal(before.Keys.Order(), Directory.GetFiles(Keys).Order());
+        Assert.All(before, file => Assert.Equal(file.Value, File.ReadAllBytes(file.Key)));
+    }
+
+    [Fact]
     public void Keys_are_private_on_disk()
     {
         using var keys = NodeKeys.Generate(1);
         keys.Save(_directory);
         Assert.Equal(OwnerOnly | UnixFileMode.UserExecute, File.GetUnixFileMode(Keys));
         var files = Directory.GetFiles(Keys);
-        Assert.Equal(5, files.Length);
+        Assert.Equal(8, files.Length);
         foreach (var file in files)
             Assert.Equal(OwnerOnly, File.GetUnixFileMode(file));
     }

@@ -188,7 +188,11 @@ internal sealed class MemoryReplyPath(CoreMemory memory) : IReplyPath
 
     public int Credit(int peer) => _peers[peer].Credit;
 
-    public void SendInPlace(int peer, SlotHandle slot, int messageOffset, int messageBytes, long connection)
+    public int Backlog => 0;
+
+    public void SendInPlace(
+        int peer, SlotHandle slot, int messageOffset, int messageBytes, long connection,
+        int retransmissions = IReplyPath.RetransmissionsOfSetting)
     {
         Assert.True(messageOffset >= ReplyLayout.MessageOffset && messageOffset <= ReplyLayout.MessageOffset + 8);
         Assert.True(messageBytes is >= 1 and <= ReplyLayout.MaximumInPlaceBytes);

@@ -1,3 +1,5 @@
+using FastExit.Serialization;
+
 namespace FastExit.NetworkRequester.Protocol;
 
 /// <summary>Wire codes of network-requester.md §2.6.</summary>

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using FastExit.Serialization;
 
 namespace FastExit.NetworkRequester.Protocol;
 

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Text.Unicode;
+using FastExit.Serialization;
 
 namespace FastExit.NetworkRequester.Protocol;
 

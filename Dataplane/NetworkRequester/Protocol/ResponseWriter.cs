@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Text;
+using FastExit.Serialization;
 
 namespace FastExit.NetworkRequester.Protocol;
 

@@ -1,4 +1,5 @@
 using FastExit.NetworkRequester.Protocol;
+using FastExit.Serialization;
 using Xunit;
 
 namespace FastExit.Tests.NetworkRequester.Protocol;

@@ -3,8 +3,8 @@ using FastExit.Crypto.Primitives;
 
 namespace FastExit.Identity;
 
-/// <summary>The network requester's own three keys (end-to-end.md §1.1), independent of each other and of its node's.</summary>
-internal sealed class NetworkRequesterKeys : IDisposable
+/// <summary>The own three keys of a service behind this node (end-to-end.md §1.1), independent of each other and of the node's.</summary>
+internal sealed class ServiceKeyTriple : IDisposable
 {
     public const int AcknowledgementKeyBytes = 16;
 
@@ -13,7 +13,7 @@ internal sealed class NetworkRequesterKeys : IDisposable
     private readonly SecretBytes _acknowledgement;
 
     /// <summary>Takes the buffers: ed25519 seed, x25519 private key, AES-128 key.</summary>
-    public NetworkRequesterKeys(SecretBytes identity, SecretBytes encryption, SecretBytes acknowledgement, ReadOnlySpan<byte> gateway)
+    public ServiceKeyTriple(SecretBytes identity, SecretBytes encryption, SecretBytes acknowledgement, ReadOnlySpan<byte> gateway)
     {
         _identity = identity;
         _encryption = encryption;
@@ -27,7 +27,7 @@ internal sealed class NetworkRequesterKeys : IDisposable
             : throw new InvalidOperationException("a public key that is made from a seed is a point of the curve");
     }
 
-    /// <summary>What clients are given; its identity is the Sphinx destination of packets for the network requester.</summary>
+    /// <summary>What clients are given; its identity is the Sphinx destination of packets for the service.</summary>
     public Recipient Address { get; }
 
     /// <summary>ed25519, 32 bytes.</summary>
@@ -38,6 +38,12 @@ internal sealed class NetworkRequesterKeys : IDisposable
 
     /// <summary>AES-128 key of its own acknowledgements.</summary>
     public ReadOnlySpan<byte> AcknowledgementKey => _acknowledgement.Span;
+
+    public static ServiceKeyTriple Generate(ReadOnlySpan<byte> gateway) => new(
+        SecretBytes.Random(Ed25519.SeedBytes),
+        SecretBytes.Random(X25519.KeyBytes),
+        SecretBytes.Random(AcknowledgementKeyBytes),
+        gateway);
 
     public void Dispose()
     {

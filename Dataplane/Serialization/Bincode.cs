@@ -1,10 +1,11 @@
 using System.Buffers.Binary;
 
-namespace FastExit.NetworkRequester.Protocol;
+namespace FastExit.Serialization;
 
 /// <summary>
-/// Reads the bincode flavour of query messages (network-requester.md §2.6): big-endian varints, raw bools, strings and lists with a
-/// varint length. Non-minimal varints are accepted as the reference accepts them. A failed read leaves the position undefined.
+/// Reads the bincode flavour of both services (network-requester.md §2.6, ip-packet-router.md §1.1): big-endian varints, raw bytes and
+/// bools, strings and lists with a varint length. Non-minimal varints are accepted as the reference accepts them. A failed read leaves
+/// the position undefined.
 /// </summary>
 public ref struct BincodeReader
 {
@@ -49,6 +50,50 @@ public ref struct BincodeReader
         bool read = TryReadVarint(out ulong wide) && wide <= ushort.MaxValue;
         value = read ? (ushort)wide : (ushort)0;
         return read;
+    }
+
+    public bool TryReadUInt32(out uint value)
+    {
+        bool read = TryReadVarint(out ulong wide) && wide <= uint.MaxValue;
+        value = read ? (uint)wide : 0;
+        return read;
+    }
+
+    /// <summary>Zig-zag, then varint.</summary>
+    public bool TryReadInt32(out int value)
+    {
+        bool read = TryReadUInt32(out uint folded);
+        value = (int)(folded >> 1) ^ -(int)(folded & 1);
+        return read;
+    }
+
+    /// <summary>One raw byte.</summary>
+    public bool TryReadByte(out byte value)
+    {
+        value = 0;
+        if (_rest.IsEmpty)
+            return false;
+        value = _rest[0];
+        _rest = _rest[1..];
+        return true;
+    }
+
+    /// <summary>The next <paramref name="bytes"/> bytes, without a length in front.</summary>
+    public bool TryReadFixed(int bytes, out ReadOnlySpan<byte> value)
+    {
+        value = default;
+        if (_rest.Length < bytes)
+            return false;
+        value = _rest[..bytes];
+        _rest = _rest[bytes..];
+        return true;
+    }
+
+    /// <summary>A byte buffer with its length in front.</summary>
+    public bool TryReadBuffer(out ReadOnlySpan<byte> value)
+    {
+        value = default;
+        return TryReadVarint(out ulong bytes) && bytes <= (ulong)_rest.Length && TryReadFixed((int)bytes, out value);
     }
 
     public bool TryReadBool(out bool value)
@@ -123,9 +168,32 @@ public ref struct BincodeWriter
         return true;
     }
 
+    /// <summary>Zig-zag, then varint.</summary>
+    public bool TryWriteInt32(int value) => TryWriteVarint((uint)((value << 1) ^ (value >> 31)));
+
+    /// <summary>One raw byte.</summary>
+    public bool TryWriteByte(byte value)
+    {
+        Span<byte> free = Free;
+        if (free.IsEmpty)
+            return false;
+        free[0] = value;
+        Written++;
+        return true;
+    }
+
+    /// <summary>Bytes as they are, without a length in front.</summary>
+    public bool TryWriteFixed(scoped ReadOnlySpan<byte> bytes)
+    {
+        if (!bytes.TryCopyTo(Free))
+            return false;
+        Written += bytes.Length;
+        return true;
+    }
+
     public bool TryWriteBool(bool value) => TryWriteVarint(value ? 1u : 0u);
 
-    public bool TryWriteString(ReadOnlySpan<byte> text)
+    public bool TryWriteString(scoped ReadOnlySpan<byte> text)
     {
         if (!TryWriteVarint((ulong)text.Length) || !text.TryCopyTo(Free))
             return false;
