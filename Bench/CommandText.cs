@@ -19,6 +19,16 @@ internal static class CommandText
         return null;
     }
 
+    /// <summary>For an option that takes a whole number between two others; a validator would not be asked about words.</summary>
+    public static Func<ArgumentResult, int> NumberBetween(int least, int most) => result =>
+    {
+        string text = result.Tokens.Count > 0 ? result.Tokens[0].Value : "";
+        if (int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int value) && value >= least && value <= most)
+            return value;
+        result.AddError($"{(result.Parent as OptionResult)?.Option.Name}: '{text}' is no whole number from {least} to {most}");
+        return least;
+    };
+
     public static TimeSpan ParseDuration(ArgumentResult result)
     {
         string text = result.Tokens.Count > 0 ? result.Tokens[0].Value : "";

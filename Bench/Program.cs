@@ -4,6 +4,7 @@ using FastExit.Bench.Lab;
 using FastExit.Bench.Micro;
 using FastExit.Bench.Socks;
 using FastExit.Bench.Tun;
+using FastExit.Bench.Tunnel;
 using FastExit.Bench.TunPath;
 
 var root = new RootCommand("Measures and demonstrates FastExit on one machine")
@@ -13,6 +14,7 @@ var root = new RootCommand("Measures and demonstrates FastExit on one machine")
     MicroCommand.Create(),
     SocksCommand.Create(),
     TunCommand.Create(),
+    TunnelCommand.Create(),
     TunPathCommand.Create(),
 };
 

@@ -1,11 +1,16 @@
 using System.Globalization;
+using System.Net.Sockets;
+using FastExit.Native.Netlink;
 
 namespace FastExit.Bench.Figures;
 
 /// <summary>Looks at a running exit from outside: its metrics page and its process.</summary>
-internal sealed class ExitProbe(Uri metrics, int processId) : IDisposable
+/// <param name="metrics">The page.</param>
+/// <param name="processId">The exit's.</param>
+/// <param name="space">Where the page is; null: here. Stays the caller's.</param>
+internal sealed class ExitProbe(Uri metrics, int processId, NetworkNamespace? space = null) : IDisposable
 {
-    private readonly HttpClient _client = new() { Timeout = TimeSpan.FromSeconds(10) };
+    private readonly HttpClient _client = new(Handler(space)) { Timeout = TimeSpan.FromSeconds(10) };
 
     /// <summary>Every sample `name{core="…"}`, summed over cores.</summary>
     public async Task<Dictionary<string, double>> ReadAsync()
@@ -44,4 +49,26 @@ internal sealed class ExitProbe(Uri metrics, int processId) : IDisposable
     }
 
     public void Dispose() => _client.Dispose();
+
+    private static SocketsHttpHandler Handler(NetworkNamespace? space)
+    {
+        var handler = new SocketsHttpHandler { UseProxy = false };
+        if (space is null)
+            return handler;
+        handler.ConnectCallback = async (context, stop) =>
+        {
+            Socket socket = space.Run(() => new Socket(SocketType.Stream, ProtocolType.Tcp));
+            try
+            {
+                await socket.ConnectAsync(context.DnsEndPoint, stop).ConfigureAwait(false);
+                return new NetworkStream(socket, ownsSocket: true);
+            }
+            catch
+            {
+                socket.Dispose();
+                throw;
+            }
+        };
+        return handler;
+    }
 }

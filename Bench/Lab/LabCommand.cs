@@ -34,12 +34,8 @@ internal static class LabCommand
         {
             Description = "Port of the local echo server; 0 takes any free one that the default policy allows, and prints it",
             DefaultValueFactory = _ => EchoServer.DefaultPort,
+            CustomParser = CommandText.NumberBetween(0, IPEndPoint.MaxPort),
         };
-        echo.Validators.Add(result =>
-        {
-            if (result.GetValueOrDefault<int>() is < 0 or > IPEndPoint.MaxPort)
-                result.AddError("--echo is a port from 0 to 65535");
-        });
         var noWeb = new Option<bool>("--no-web") { Description = "No local servers; the exit's address guard stays closed" };
         var delay = new Option<TimeSpan>("--delay")
         {

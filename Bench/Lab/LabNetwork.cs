@@ -56,7 +56,7 @@ internal sealed class LabNetwork : IAsyncDisposable
     public ExitAddress ExitAddress { get; private set; } = null!;
 
     /// <summary>The exit that runs now; replaced when it ended by itself.</summary>
-    public ExitProcess Exit { get; private set; } = null!;
+    public ChildProcess Exit { get; private set; } = null!;
 
     /// <summary>Completes when the exit ended by itself again and again.</summary>
     public Task GaveUp => _gaveUp.Task;
@@ -167,17 +167,17 @@ internal sealed class LabNetwork : IAsyncDisposable
     private async Task InitialiseExitAsync(LabSettings settings, IPEndPoint exit)
     {
         string address = exit.ToString();
-        await ExitProcess.RunAsync(
+        await ChildProcess.RunAsync(
             settings.ExitBinary,
             ["init", "--data-dir", Directory.ExitDirectory, "--announce", address, "--listen", address, "--topology", Directory.TopologyFile, "--rotation", "1", "--force"])
             .ConfigureAwait(false);
-        string json = await ExitProcess.RunAsync(
+        string json = await ChildProcess.RunAsync(
             settings.ExitBinary, ["address", "--data-dir", Directory.ExitDirectory, "--json"]).ConfigureAwait(false);
         ExitAddress = ExitAddress.Parse(json);
         await File.WriteAllTextAsync(Directory.ExitFile, json).ConfigureAwait(false);
     }
 
-    private ExitProcess StartExit(LabSettings settings, Action<string> line, Action<string> log)
+    private ChildProcess StartExit(LabSettings settings, Action<string> line, Action<string> log)
     {
         List<string> arguments = ["run", "--data-dir", Directory.ExitDirectory];
         void Set(string assignment)
@@ -200,6 +200,6 @@ internal sealed class LabNetwork : IAsyncDisposable
             Set("ipr.enabled=true");
         foreach (string assignment in settings.Set)
             Set(assignment);
-        return ExitProcess.Start(settings.ExitBinary, arguments, line);
+        return ChildProcess.Start("the exit", settings.ExitBinary, arguments, line);
     }
 }

@@ -24,18 +24,13 @@ internal static class TunCommand
         var mtu = new Option<int?>("--mtu")
         {
             Description = $"Largest packet, {SmallestMtu} to {LargestMtu}; default: what the exit reports, else 1420",
+            CustomParser = result => CommandText.NumberBetween(SmallestMtu, LargestMtu)(result),
         };
-        mtu.Validators.Add(result =>
+        var version = new Option<int?>("--version")
         {
-            if (result.GetValueOrDefault<int?>() is < SmallestMtu or > LargestMtu)
-                result.AddError($"--mtu is {SmallestMtu} to {LargestMtu}");
-        });
-        var version = new Option<int?>("--version") { Description = "8, 9 or 10 alone; default: 10, then 9, then 8" };
-        version.Validators.Add(result =>
-        {
-            if (result.GetValueOrDefault<int?>() is < 8 or > 10)
-                result.AddError("the version is 8, 9 or 10");
-        });
+            Description = "8, 9 or 10 alone; default: 10, then 9, then 8",
+            CustomParser = result => CommandText.NumberBetween(8, 10)(result),
+        };
         var space = new Option<string?>("--netns") { Description = "Put the device into this namespace (`ip netns add NAME`), as its only way out" };
         var path = new Option<string?>("--netns-path") { Description = "The same by path, for example /proc/PID/ns/net" };
         var routes = new Option<IPNetwork[]>("--route")

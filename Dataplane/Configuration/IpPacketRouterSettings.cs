@@ -29,6 +29,9 @@ public sealed record IpPacketRouterSettings
 
     /// <summary>Of one session, towards its client.</summary>
     public int QueueBytes { get; init; } = 256 << 10;
+
+    /// <summary>From one client; 0: no limit.</summary>
+    public int PacketsPerSecond { get; init; }
     public bool ClientToClient { get; init; }
     public bool Nat { get; init; } = true;
     public bool SetForwarding { get; init; } = true;

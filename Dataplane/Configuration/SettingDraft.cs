@@ -71,8 +71,9 @@ internal sealed class SettingDraft(string dataDirectory, string path, IReadOnlyD
         if (ipr.Device != "tun")
             throw Wrong("ipr.device", "must be \"tun\", the only kind there is");
         if (ipr.Name is not { Length: <= LongestDeviceName } name || name is "." or ".." || name.Any(c => c is '/' or ':' || char.IsWhiteSpace(c) || !char.IsAscii(c))
+            || name is "lo" or "all" or "default" or "" || name.Count(c => c == '%') > 1
             || name.Replace("%d", "", StringComparison.Ordinal).Contains('%', StringComparison.Ordinal))
-            throw Wrong("ipr.name", $"must be a device name of at most {LongestDeviceName} characters, such as \"nymtun%d\"");
+            throw Wrong("ipr.name", $"must be a device name of at most {LongestDeviceName} characters with one %d at most, such as \"nymtun%d\"");
         if (ipr.Ipv4 is { } ipv4 && !TunnelPrefix.TryParse(ipv4, AddressFamily.InterNetwork, out _, out var problem))
             throw Wrong("ipr.ipv4", problem);
         if (ipr.Ipv6 is { } ipv6 && !TunnelPrefix.TryParse(ipv6, AddressFamily.InterNetworkV6, out _, out problem))

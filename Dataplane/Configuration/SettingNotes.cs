@@ -117,6 +117,7 @@ internal static class SettingNotes
         new("ipr.idle_timeout", "A client not heard of for so long loses its addresses.", Second, Day),
         new("ipr.buffer_timeout", "Wait for more packets to fill a reply, where the client names none; 0s sends at once.", 0, Second),
         new("ipr.queue_bytes", "Packets that wait for one client.", 4 * Kibi, 64 * Mebi),
+        new("ipr.packets_per_second", "Packets that one client may send in a second; 0: no limit.", 0, 10_000_000),
         new("ipr.client_to_client", "true lets clients reach each other."),
         new("ipr.nat", "true hides clients behind this host's address and lets nothing in that they did not ask for, by an nftables table of the exit's own (inet fastexit_<device>)."),
         new("ipr.set_forwarding", "true turns on the kernel's forwarding (net.ipv4.ip_forward, net.ipv6.conf.all.forwarding), which then stays on; false leaves it and refuses to start while it is off."),

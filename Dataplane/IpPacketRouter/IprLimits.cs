@@ -13,7 +13,7 @@ internal sealed record IprLimits
 
     public int NewSessionsBurst { get; init; } = 500;
 
-    /// <summary>A session that never sent a packet of its own address ends then.</summary>
+    /// <summary>A session of which nothing more was heard than the request to connect ends then.</summary>
     public TimeSpan HalfOpenTimeout { get; init; } = TimeSpan.FromSeconds(30);
 
     /// <summary>A session whose client is silent ends then.</summary>
@@ -57,6 +57,7 @@ internal sealed record IprLimits
         IdleTimeout = settings.IdleTimeout,
         BundleTimeout = settings.BufferTimeout,
         QueueBytes = settings.QueueBytes,
+        PacketsPerSecond = settings.PacketsPerSecond,
         ClientToClient = settings.ClientToClient,
         Mtu = settings.Mtu,
     };

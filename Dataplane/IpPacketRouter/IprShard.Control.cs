@@ -70,6 +70,9 @@ internal sealed partial class IprShard
 
     private void Control(int peer, int index, in IprRequest request)
     {
+        // Who asks after the session wants it, even with nothing to send.
+        if (index != SessionTable.None && request.Kind is IprRequestKind.Ping or IprRequestKind.Health)
+            Confirm(ref _sessions[index]);
         switch (request.Kind)
         {
             case IprRequestKind.Connect:

@@ -54,18 +54,13 @@ internal sealed partial class IprShard
             return;
         }
 
+        Confirm(ref session);
         if (!_network.Routes(ip.IsIPv6))
         {
             // Its addresses are in every pair, so applications try; told at once they turn to the other family.
             _counters.Increment(Counter.IpPacketRouter_FamilyOff);
             SendIcmpError(index, IcmpErrorKind.Prohibited, data[..ip.Bytes], ip);
             return;
-        }
-
-        if (session.State == SessionState.HalfOpen)
-        {
-            session.State = SessionState.Open;
-            _halfOpenSessions--;
         }
 
         Span<byte> packet = data[..ip.Bytes];
@@ -196,7 +191,8 @@ internal sealed partial class IprShard
 
     private bool IsAccepted(int index, Span<byte> packet, in IpPacket ip)
     {
-        PacketVerdict verdict = _verdicts.Judge(ip.Destination, ip.DestinationPort, ip.HasPorts);
+        PacketKind kind = ip.HasPorts ? PacketKind.Ported : ip.IsIcmp ? PacketKind.Icmp : PacketKind.Portless;
+        PacketVerdict verdict = _verdicts.Judge(ip.Destination, ip.DestinationPort, kind);
         if (verdict == PacketVerdict.Accepted)
             return true;
         _counters.Increment(verdict == PacketVerdict.DeniedByGuard

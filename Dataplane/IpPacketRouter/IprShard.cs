@@ -235,6 +235,15 @@ internal sealed partial class IprShard : IService, IIpDeviceOwner, IDisposable
         }
     }
 
+    /// <summary>The client uses what it was given: from now on the session lasts as long as the client is heard.</summary>
+    private void Confirm(ref IprSession session)
+    {
+        if (session.State != SessionState.HalfOpen)
+            return;
+        session.State = SessionState.Open;
+        _halfOpenSessions--;
+    }
+
     /// <summary>Tells the client, if there is a SURB left for it, and ends the session.</summary>
     private void End(int index, IprDisconnectReason reason, ReadOnlySpan<byte> text)
     {

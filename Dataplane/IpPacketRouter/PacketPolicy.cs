@@ -12,25 +12,40 @@ internal enum PacketVerdict : byte
     DeniedByGuard,
 }
 
+/// <summary>What a policy looks at beside the address.</summary>
+internal enum PacketKind : byte
+{
+    /// <summary>TCP or UDP: the port.</summary>
+    Ported,
+
+    /// <summary>ICMP for IPv4, ICMPv6 for IPv6.</summary>
+    Icmp,
+
+    /// <summary>Anything else.</summary>
+    Portless,
+}
+
 /// <summary>
-/// What judges packets' destinations: address guard, then rules. Packets with ports are judged like connections; a packet without ports
-/// (ICMP, GRE, …) by the first rule that matches its address and covers all ports (<c>*</c>) or port 0. Immutable; a new one is
-/// published when either changes.
+/// What judges packets' destinations: address guard, then rules. Packets with ports are judged like connections. ICMP may go wherever a
+/// rule accepts any port of the address, unless one before it refuses all of them. Other protocols without ports (GRE, SCTP, …) are
+/// judged by the first rule that matches the address and covers all ports (<c>*</c>) or port 0. Immutable; a new one is published when
+/// either changes.
 /// </summary>
 internal sealed class PacketPolicy(ExitPolicy rules, AddressGuard guard)
 {
     /// <param name="address">The packet's destination.</param>
     /// <param name="port">Its destination port, not 0; ignored without ports.</param>
-    /// <param name="hasPorts">TCP, UDP and what else has them.</param>
-    public PacketVerdict Judge(NumericAddress address, ushort port, bool hasPorts)
+    /// <param name="kind">By what it is judged.</param>
+    public PacketVerdict Judge(NumericAddress address, ushort port, PacketKind kind)
     {
         if (!guard.IsAllowed(address))
             return PacketVerdict.DeniedByGuard;
-        if (hasPorts)
+        if (kind == PacketKind.Ported)
             return rules.Evaluate(address, port).IsAllowed ? PacketVerdict.Accepted : PacketVerdict.DeniedByPolicy;
         foreach (PolicyRule rule in rules.Rules)
         {
-            if ((rule.Ports.IsAll || rule.Ports.Contains(0)) && rule.Address is { } pattern && pattern.Matches(address))
+            bool decides = rule.Ports.IsAll || rule.Ports.Contains(0) || (kind == PacketKind.Icmp && rule.Accepts);
+            if (decides && rule.Address is { } pattern && pattern.Matches(address))
                 return rule.Accepts ? PacketVerdict.Accepted : PacketVerdict.DeniedByPolicy;
         }
 
@@ -49,8 +64,8 @@ internal sealed class PublishedPacketPolicy(PacketPolicy current)
 }
 
 /// <summary>
-/// One core's memory of verdicts, because the rules are a list that is walked: direct-mapped by destination, port and whether there
-/// are ports. A newly published policy empties it.
+/// One core's memory of verdicts, because the rules are a list that is walked: direct-mapped by destination, kind and
+/// port. A newly published policy empties it.
 /// </summary>
 internal sealed class VerdictCache
 {
@@ -70,7 +85,7 @@ internal sealed class VerdictCache
         _shift = 64 - BitOperations.Log2((uint)entries);
     }
 
-    public PacketVerdict Judge(NumericAddress address, ushort port, bool hasPorts)
+    public PacketVerdict Judge(NumericAddress address, ushort port, PacketKind kind)
     {
         PacketPolicy policy = _published.Current;
         if (!ReferenceEquals(policy, _policy))
@@ -79,11 +94,11 @@ internal sealed class VerdictCache
             Array.Clear(_entries);
         }
 
-        uint rest = (1u << 31) | (address.IsIPv6 ? 1u << 30 : 0) | (hasPorts ? (1u << 29) | port : 0);
+        uint rest = (1u << 31) | (address.IsIPv6 ? 1u << 30 : 0) | ((uint)kind << 16) | (kind == PacketKind.Ported ? port : 0u);
         ref Entry entry = ref _entries[Place(address.Bits, rest)];
         if (entry.Rest == rest && entry.Address == address.Bits)
             return entry.Verdict;
-        PacketVerdict verdict = policy.Judge(address, port, hasPorts);
+        PacketVerdict verdict = policy.Judge(address, port, kind);
         entry = new Entry { Address = address.Bits, Rest = rest, Verdict = verdict };
         return verdict;
     }

@@ -24,6 +24,10 @@ internal sealed class TunQueueDevice : IIpDevice
 
     private const int NoQueue = -1;
 
+    // A core that was held up finds its writes' completions behind all that it received meanwhile. So no more than these go out before
+    // they are full; or the few packets of each turn until then would take all batches, and the next ones be dropped.
+    private const int PromptBatches = 2;
+
     // No two buffers share a cache line, and their first lines, all that small packets touch, lie in different sets of the cache.
     private const int BufferStride = (TunQueue.MaximumFrameBytes + 63) & ~63;
 
@@ -139,7 +143,8 @@ internal sealed class TunQueueDevice : IIpDevice
     /// <inheritdoc/>
     public void Flush(long nowMilliseconds)
     {
-        if (_filling != NoQueue)
+        int written = _batches.Length - _free.Count - 1;
+        if (_filling != NoQueue && written < PromptBatches)
             Submit();
     }
 

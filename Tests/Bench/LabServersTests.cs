@@ -58,7 +58,7 @@ public class LabServersTests
     [Fact]
     public async Task TheChildEndsOnTerm()
     {
-        using ExitProcess child = ExitProcess.Start("/bin/sleep", ["60"], _ => { });
+        using ChildProcess child = ChildProcess.Start("the child", "/bin/sleep", ["60"], _ => { });
         Assert.False(child.Ended.IsCompleted);
         Assert.NotEqual(0, await child.StopAsync(TimeSpan.FromSeconds(10)));
         Assert.True(child.Ended.IsCompleted);
@@ -68,8 +68,8 @@ public class LabServersTests
     public async Task AChildThatIgnoresTermIsKilled()
     {
         var ready = new TaskCompletionSource();
-        using ExitProcess child = ExitProcess.Start(
-            "/bin/sh", ["-c", "trap '' TERM; echo ready; while true; do sleep 0.1; done"], line => { if (line == "ready") ready.TrySetResult(); });
+        using ChildProcess child = ChildProcess.Start(
+            "the child", "/bin/sh", ["-c", "trap '' TERM; echo ready; while true; do sleep 0.1; done"], line => { if (line == "ready") ready.TrySetResult(); });
         await ready.Task.WaitAsync(TimeSpan.FromSeconds(20));
         Assert.NotEqual(0, await child.StopAsync(TimeSpan.FromMilliseconds(300)).WaitAsync(TimeSpan.FromSeconds(20)));
     }
@@ -79,7 +79,7 @@ public class LabServersTests
     {
         LabException error = Assert.Throws<LabException>(() =>
         {
-            ExitProcess child = ExitProcess.Start("/nonexistent/fastexit", [], _ => { });
+            ChildProcess child = ChildProcess.Start("the exit", "/nonexistent/fastexit", [], _ => { });
             child.Dispose();
         });
         Assert.Contains("/nonexistent/fastexit", error.Message, StringComparison.Ordinal);

@@ -33,7 +33,7 @@ public sealed class ReplayRestartTests
             await SendAsync(lab, recorded);
             await lab.Metrics.UntilAsync(s_patience, s => s[Counter.Delivery_BadPadding] == Packets, "not all packets came");
 
-            ExitProcess ended = lab.Network.Exit;
+            ChildProcess ended = lab.Network.Exit;
             Assert.Equal(0, LibC.kill(ended.Id, signal));
             await ended.Ended.WaitAsync(s_patience);
             await RestartedAsync(lab, ended);
@@ -65,7 +65,7 @@ public sealed class ReplayRestartTests
             await SocksDialer.SendAllAsync(link, ExitPackets.Frame(packet), stop.Token);
     }
 
-    private static async Task RestartedAsync(ExitLab lab, ExitProcess ended)
+    private static async Task RestartedAsync(ExitLab lab, ChildProcess ended)
     {
         for (long end = Environment.TickCount64 + (long)s_patience.TotalMilliseconds; ; await Task.Delay(100))
         {

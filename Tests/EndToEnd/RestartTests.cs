@@ -44,7 +44,7 @@ public sealed class RestartTests(RestartLab lab) : IClassFixture<RestartLab>
             sample => sample[Counter.NetworkRequester_BytesFromDestinations] > 2_000_000,
             "the downloads do not run");
 
-        ExitProcess killed = lab.Network.Exit;
+        ChildProcess killed = lab.Network.Exit;
         int id = killed.Id;
         Assert.Equal(0, LibC.kill(id, LibC.SIGKILL));
         Assert.NotEqual(0, await killed.Ended.WaitAsync(TimeSpan.FromSeconds(30)));
@@ -91,7 +91,7 @@ public sealed class RestartTests(RestartLab lab) : IClassFixture<RestartLab>
         for (int i = 0; i < 100 && session.Engine.Counters[ClientCounter.PacketsInFlight] != 0; i++)
             await Task.Delay(100, stop.Token);
 
-        ExitProcess killed = lab.Network.Exit;
+        ChildProcess killed = lab.Network.Exit;
         int id = killed.Id;
         Assert.Equal(0, LibC.kill(id, LibC.SIGKILL));
         await killed.Ended.WaitAsync(TimeSpan.FromSeconds(30), stop.Token);
@@ -121,7 +121,7 @@ public sealed class RestartTests(RestartLab lab) : IClassFixture<RestartLab>
             _ => SocksDialer.DialAsync(lab.Client.Address, SocksForm.Five, "127.0.0.1", silent.Port, stop.Token)));
         Assert.All(connections, connection => Assert.Equal(0, connection.Code));
 
-        ExitProcess asked = lab.Network.Exit;
+        ChildProcess asked = lab.Network.Exit;
         var clock = Stopwatch.StartNew();
         int id = asked.Id;
         Assert.Equal(0, LibC.kill(id, LibC.SIGTERM));
@@ -153,7 +153,7 @@ public sealed class RestartTests(RestartLab lab) : IClassFixture<RestartLab>
     {
         for (int i = 0; i < 300; i++)
         {
-            ExitProcess now = lab.Network.Exit;
+            ChildProcess now = lab.Network.Exit;
             try
             {
                 if (!now.Ended.IsCompleted && now.Id != endedId)

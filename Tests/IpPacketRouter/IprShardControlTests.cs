@@ -223,17 +223,27 @@ public sealed class IprShardControlTests
     }
 
     [Fact]
-    public void A_session_that_never_sent_from_its_address_ends_after_half_a_minute()
+    public void A_session_that_is_never_used_ends_after_half_a_minute()
     {
         using var world = new IprWorld();
-        IprClient idle = world.Connected(), used = world.Connected();
+        IprClient idle = world.Connected(), used = world.Connected(), asking = world.Connected();
         used.Send(Ip.Udp(used.IPv4, s_public, 53));
         world.Pass(20_000);
-        idle.Control(IprRequestKind.Ping, 1);
+        asking.Control(IprRequestKind.Ping, 1);
         world.Pass(12_000);
-        Assert.Equal(1, world.Shard.Sessions);
+        Assert.Equal(2, world.Shard.Sessions);
         Assert.Equal(1, world.Read(Counter.IpPacketRouter_HalfOpenExpired));
         Assert.Equal(IprResponseKind.UnrequestedDisconnect, idle.Said()[^1].Kind);
+
+        // Whoever only asks after the session keeps it.
+        for (int i = 0; i < 10; i++)
+        {
+            asking.Control(IprRequestKind.Ping, 2);
+            used.Send(Ip.Udp(used.IPv4, s_public, 53));
+            world.Pass(20_000);
+        }
+
+        Assert.Equal(2, world.Shard.Sessions);
     }
 
     [Fact]

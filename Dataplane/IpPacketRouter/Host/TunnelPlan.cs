@@ -1,3 +1,4 @@
+using System.Net.NetworkInformation;
 using System.Net.Sockets;
 using FastExit.Commands;
 using FastExit.Configuration;
@@ -52,6 +53,8 @@ internal sealed record TunnelPlan(
             ipv6 = null;
         }
 
+        RefuseOverlap("ipr.ipv4", ipv4, settings.Name!);
+        RefuseOverlap("ipr.ipv6", ipv6, settings.Name!);
         return new TunnelPlan(
             settings.Name!, queues, settings.Offload ? TunOffload.All : TunOffload.None, settings.Mtu, ipv4, ipv6);
     }
@@ -82,6 +85,28 @@ internal sealed record TunnelPlan(
         foreach (TunnelPrefix prefix in Prefixes)
             routes.AddAddress(index, prefix.Address, prefix.Bits);
         routes.SetUp(index, up: true);
+    }
+
+    // The host would lose its way to that network, or clients theirs. A device of the same name may be one that is just going.
+    private static void RefuseOverlap(string key, TunnelPrefix? wanted, string deviceName)
+    {
+        if (wanted is not { } prefix)
+            return;
+        string stem = deviceName.Replace("%d", "", StringComparison.Ordinal);
+        foreach (NetworkInterface device in NetworkInterface.GetAllNetworkInterfaces())
+        {
+            if (device.Name.StartsWith(stem, StringComparison.Ordinal))
+                continue;
+            foreach (UnicastIPAddressInformation own in device.GetIPProperties().UnicastAddresses)
+            {
+                if (own.Address.AddressFamily == prefix.Address.AddressFamily
+                    && (prefix.Network.Contains(own.Address) || new TunnelPrefix(own.Address, own.PrefixLength).Network.Contains(prefix.Address)))
+                {
+                    throw new CommandException(
+                        $"{key} is {prefix}, which overlaps {own.Address}/{own.PrefixLength} of this host's {device.Name}; give {key} a prefix that nothing here uses");
+                }
+            }
+        }
     }
 
     // Hosts that switch IPv6 off for new devices (conf.default) mean their networks, not this tunnel.

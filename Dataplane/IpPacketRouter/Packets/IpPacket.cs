@@ -108,6 +108,9 @@ public readonly struct IpPacket
 
     public bool HasPorts => HasTransport && Protocol is Tcp or Udp;
 
+    /// <summary>Of its own family: ICMPv6 in IPv4 is a protocol like any other.</summary>
+    public bool IsIcmp => Protocol == (IsIPv6 ? IcmpV6 : Icmp);
+
     public static IpReadStatus TryRead(ReadOnlySpan<byte> data, out IpPacket packet)
     {
         packet = default;

@@ -5,24 +5,26 @@ using Tmds.Linux;
 namespace FastExit.Bench.Lab;
 
 /// <summary>
-/// The exit as a child process. It dies with us: at an ordinary end by SIGTERM (and SIGKILL when it does not go), and when this process
+/// A child process, such as the exit. It dies with us: at an ordinary end by SIGTERM (and SIGKILL when it does not go), and when this process
 /// is killed by the kernel's parent-death signal where <c>setpriv</c> is there to ask for it. Nothing but this child is ever signalled.
 /// </summary>
-internal sealed class ExitProcess : IDisposable
+internal sealed class ChildProcess : IDisposable
 {
     private static readonly string[] s_setpriv = ["/usr/bin/setpriv", "/bin/setpriv"];
     private readonly Thread _keeper;
     private readonly TaskCompletionSource<Process> _started = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource<int> _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly string _name;
     private readonly Action<string> _line;
     private volatile bool _stopping;
 
-    private ExitProcess(string program, IReadOnlyList<string> arguments, Action<string> line)
+    private ChildProcess(string name, string program, IReadOnlyList<string> arguments, Action<string> line)
     {
+        _name = name;
         _line = line;
 
         // The parent-death signal follows the thread that started the child, so one thread starts it and lives as long as it does.
-        _keeper = new Thread(() => Keep(program, arguments)) { IsBackground = true, Name = "exit process" };
+        _keeper = new Thread(() => Keep(program, arguments)) { IsBackground = true, Name = name };
         AppDomain.CurrentDomain.ProcessExit += OnProcessExit;
         _keeper.Start();
     }
@@ -32,12 +34,16 @@ internal sealed class ExitProcess : IDisposable
 
     public int Id => _started.Task.Result.Id;
 
+    /// <param name="name">What the lines about it call it, such as "the exit".</param>
+    /// <param name="program">A path.</param>
+    /// <param name="arguments">Its own.</param>
+    /// <param name="line">Gets what it writes, and what is to say about its end.</param>
     /// <exception cref="LabException">The program cannot be started.</exception>
-    public static ExitProcess Start(string program, IReadOnlyList<string> arguments, Action<string> line)
+    public static ChildProcess Start(string name, string program, IReadOnlyList<string> arguments, Action<string> line)
     {
         if (!File.Exists(program))
             throw new LabException($"{program} is not there: name the exit's program with --exit-binary");
-        var child = new ExitProcess(program, arguments, line);
+        var child = new ChildProcess(name, program, arguments, line);
         try
         {
             _ = child._started.Task.GetAwaiter().GetResult();
@@ -89,7 +95,7 @@ internal sealed class ExitProcess : IDisposable
             Task first = await Task.WhenAny(_ended.Task, Task.Delay(patience)).ConfigureAwait(false);
             if (first != _ended.Task)
             {
-                _line($"the exit did not end within {patience.TotalSeconds:0} s after SIGTERM: killing it");
+                _line($"{_name} did not end within {patience.TotalSeconds:0} s after SIGTERM: killing it");
                 Signal(LibC.SIGKILL);
             }
         }
@@ -140,7 +146,7 @@ internal sealed class ExitProcess : IDisposable
             process.WaitForExit();
             _ended.SetResult(process.ExitCode);
             if (!_stopping)
-                _line($"the exit ended by itself with code {process.ExitCode}");
+                _line($"{_name} ended by itself with code {process.ExitCode}");
         }
         catch (Win32Exception e)
         {
