@@ -6,6 +6,7 @@ using BenchmarkDotNet.Jobs;
 using BenchmarkDotNet.Loggers;
 using BenchmarkDotNet.Running;
 using BenchmarkDotNet.Toolchains.InProcess.Emit;
+using FastExit.Crypto;
 
 namespace FastExit.Bench.Micro;
 
@@ -15,6 +16,8 @@ internal static class MicroCommand
     private static readonly Type[] s_benchmarks =
     [
         typeof(PrimitiveBenchmarks),
+        typeof(X25519Benchmarks),
+        typeof(LaneBenchmarks),
         typeof(PacketBenchmarks),
         typeof(StageBenchmarks),
         typeof(EdgeBenchmarks),
@@ -32,6 +35,7 @@ internal static class MicroCommand
         var command = new Command("micro", "Times each stage of the packet path (BenchmarkDotNet)") { filter, quick };
         command.SetAction(result =>
         {
+            Console.WriteLine($"CPU level: {CpuLevels.Name(CpuLevels.Current)}{(CpuLevels.Problem is { } problem ? $" (warning: {problem})" : "")}");
             Job job = Job.Default.WithToolchain(InProcessEmitToolchain.Instance);
             job = result.GetValue(quick)
                 ? job.WithWarmupCount(2).WithIterationCount(5)

@@ -47,7 +47,11 @@ internal sealed class PacketForge
         var topology = new NetworkTopology(1, nodes);
         var own = NodeAddress.From(new IPEndPoint(IPAddress.Loopback, 20010));
         _routes = new RouteBook(topology, gateway, PublicOf(SphinxPrivateKey), own, TimeSpan.Zero);
-        Routes = new RouteBook(topology, gateway, PublicOf(SphinxPrivateKey), own, TimeSpan.FromMilliseconds(15));
+
+        // As in the exit: its own routes go by tables. They live as long as the process.
+        var tables = new NodeTables(64L << 20);
+        Routes = new RouteBook(topology, gateway, PublicOf(SphinxPrivateKey), own, TimeSpan.FromMilliseconds(15), tables);
+        tables.Build(CancellationToken.None);
         _creatorRoutes = new RouteBook(
             topology, Identity(), PublicOf(RandomNumberGenerator.GetBytes(KeyBytes)),
             NodeAddress.From(new IPEndPoint(IPAddress.Loopback, 20011)), TimeSpan.Zero);

@@ -1,5 +1,3 @@
-using System.Security.Cryptography;
-using FastExit.Crypto.Primitives;
 using FastExit.Crypto.Sphinx;
 
 namespace FastExit.Crypto.EndToEnd;
@@ -14,12 +12,24 @@ public sealed class AckBatch
     private const int HeaderOffset = NodeAddress.AckPrefixBytes;
     private const int PayloadOffset = HeaderOffset + SphinxSizes.HeaderBytes;
     private const int PayloadBytes = AckContent.Bytes + SphinxSizes.PayloadOverheadBytes;
-    private const int KeysBytes = SphinxSizes.MaximumHops * Lioness.KeyBytes;
 
-    private readonly SphinxHeaderBatch _headers = new();
+    private readonly CpuLevel _level;
+    private readonly SphinxHeaderBatch _headers;
+    private readonly RandomReserve _random = new();
     private readonly byte[] _prefixes = new byte[SphinxSizes.MaximumLanes * PacketSizes.AckPrefixBytes];
-    private readonly byte[] _keys = new byte[SphinxSizes.MaximumLanes * KeysBytes];
     private readonly PayloadLane[] _lanes = new PayloadLane[SphinxSizes.MaximumLanes];
+
+    /// <summary>A workspace for the level of this process.</summary>
+    public AckBatch()
+        : this(CpuLevels.Current)
+    {
+    }
+
+    internal AckBatch(CpuLevel level)
+    {
+        _level = level;
+        _headers = new(level);
+    }
 
     public int Count => _headers.Count;
 
@@ -35,7 +45,9 @@ public sealed class AckBatch
         if (lane < 0)
             return lane;
         Span<byte> payload = Prefix(lane, PayloadOffset);
-        AckContent.Write(payload[SphinxPayload.MessageOffset..], ackKey, setId, position);
+        Span<byte> iv = stackalloc byte[AckContent.IvBytes];
+        _random.Fill(iv);
+        AckContent.Write(payload[SphinxPayload.MessageOffset..], ackKey, iv, setId, position);
         return lane;
     }
 
@@ -47,17 +59,14 @@ public sealed class AckBatch
             _headers.FirstHop(lane)[..NodeAddress.AckPrefixBytes].CopyTo(Prefix(lane, 0));
             _headers.Header(lane).CopyTo(Prefix(lane, HeaderOffset));
             SphinxPayload.Frame(Prefix(lane, PayloadOffset), AckContent.Bytes);
-            ReadOnlySpan<byte> keys = _headers.PayloadKeys(lane);
-            keys.CopyTo(_keys.AsSpan(lane * KeysBytes));
             _lanes[lane] = new PayloadLane(
                 (lane * PacketSizes.AckPrefixBytes) + PayloadOffset,
                 PayloadBytes,
-                lane * KeysBytes,
-                keys.Length / Lioness.KeyBytes);
+                _headers.PayloadKeysOffset(lane),
+                _headers.HopsOf(lane));
         }
 
-        SphinxPayload.AddLayers(_prefixes, _lanes.AsSpan(0, Count), _keys);
-        CryptographicOperations.ZeroMemory(_keys);
+        SphinxPayload.AddLayers(_level, _prefixes, _lanes.AsSpan(0, Count), _headers.AllPayloadKeys);
     }
 
     /// <summary>405 bytes, until the next <see cref="Clear"/>.</summary>

@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using FastExit.Crypto.Lanes;
 using FastExit.Crypto.Primitives;
 using FastExit.Crypto.Sphinx;
 
@@ -11,32 +12,60 @@ namespace FastExit.Crypto.EndToEnd;
 /// </summary>
 public sealed class ForwardPacketBatch
 {
-    private const int KeysBytes = SphinxSizes.MaximumHops * Lioness.KeyBytes;
-
-    private readonly SphinxHeaderBatch _headers = new();
+    private readonly CpuLevel _level;
+    private readonly SphinxHeaderBatch _headers;
+    private readonly FragmentCipherBatch _cipher;
+    private readonly FragmentLane[] _fragments = new FragmentLane[SphinxSizes.MaximumLanes];
     private readonly Lane[] _lanes = new Lane[SphinxSizes.MaximumLanes];
     private readonly byte[] _ephemeral = new byte[SphinxSizes.MaximumLanes * X25519.KeyBytes];
     private readonly byte[] _ephemeralPublic = new byte[SphinxSizes.MaximumLanes * X25519.KeyBytes];
     private readonly byte[] _recipients = new byte[SphinxSizes.MaximumLanes * X25519.KeyBytes];
+    private readonly X25519Table?[] _recipientTables = new X25519Table?[SphinxSizes.MaximumLanes];
     private readonly byte[] _shared = new byte[SphinxSizes.MaximumLanes * X25519.KeyBytes];
+
+    // Of the lanes with, or those without a table, in slots.
+    private readonly byte[] _scalars = new byte[SphinxSizes.MaximumLanes * X25519.KeyBytes];
+    private readonly byte[] _points = new byte[SphinxSizes.MaximumLanes * X25519.KeyBytes];
+    private readonly byte[] _results = new byte[SphinxSizes.MaximumLanes * X25519.KeyBytes];
+    private readonly X25519Table[] _slotTables = new X25519Table[SphinxSizes.MaximumLanes];
+    private readonly int[] _laneOfSlot = new int[SphinxSizes.MaximumLanes];
+
     private readonly byte[] _ackPrefixes = new byte[SphinxSizes.MaximumLanes * PacketSizes.AckPrefixBytes];
-    private readonly byte[] _keys = new byte[SphinxSizes.MaximumLanes * KeysBytes];
     private readonly PayloadLane[] _payloads = new PayloadLane[SphinxSizes.MaximumLanes];
+
+    /// <summary>A workspace for the level of this process.</summary>
+    public ForwardPacketBatch()
+        : this(CpuLevels.Current)
+    {
+    }
+
+    internal ForwardPacketBatch(CpuLevel level)
+    {
+        _level = level;
+        _headers = new(level);
+        _cipher = new(level);
+    }
 
     public int Count => _headers.Count;
 
-    public void Clear() => _headers.Clear();
+    public void Clear()
+    {
+        _headers.Clear();
+        Array.Clear(_recipientTables);
+    }
 
     /// <summary>
     /// Adds a packet at <paramref name="packetOffset"/> of the region and returns its lane, or -1 if the batch is
     /// full or the route not valid. The route ends at the recipient's gateway, its destination is the recipient's identity.
+    /// A recipient that gets many packets is worth a table of its key: the same packets for less.
     /// </summary>
     public int Add(
         int packetOffset,
         PacketSize size,
         SphinxRoute route,
         ReadOnlySpan<byte> recipientEncryptionKey,
-        ReadOnlySpan<byte> ackPrefix)
+        ReadOnlySpan<byte> ackPrefix,
+        X25519Table? recipientTable = null)
     {
         ArgumentOutOfRangeException.ThrowIfZero(PacketSizes.FragmentBytes(size), nameof(size));
         ArgumentOutOfRangeException.ThrowIfNotEqual(ackPrefix.Length, PacketSizes.AckPrefixBytes, nameof(ackPrefix));
@@ -46,6 +75,7 @@ public sealed class ForwardPacketBatch
         NodeAddress.TryRead(route.Addresses, out NodeAddress firstHop, out _);
         _lanes[lane] = new Lane(packetOffset, size, firstHop, false);
         recipientEncryptionKey[..X25519.KeyBytes].CopyTo(_recipients.AsSpan(lane * X25519.KeyBytes));
+        _recipientTables[lane] = recipientTable is not null && recipientTable.IsOf(recipientEncryptionKey) ? recipientTable : null;
         ackPrefix.CopyTo(_ackPrefixes.AsSpan(lane * PacketSizes.AckPrefixBytes));
         return lane;
     }
@@ -57,19 +87,27 @@ public sealed class ForwardPacketBatch
         if (count == 0)
             return;
         RandomNumberGenerator.Fill(_ephemeral.AsSpan(0, count * X25519.KeyBytes));
-        X25519.MultiplyBaseLanes(_ephemeral, _ephemeralPublic, count);
-        X25519.MultiplyLanes(_ephemeral, _recipients, _shared, count);
+        X25519.MultiplyBaseLanes(_level, _ephemeral, _ephemeralPublic, count);
+        Agree(byTable: true);
+        Agree(byTable: false);
+        for (int lane = 0; lane < count; lane++)
+        {
+            _fragments[lane] = new FragmentLane
+            {
+                Offset = _lanes[lane].PacketOffset + PacketLayout.FragmentOffset,
+                Length = PacketSizes.FragmentBytes(_lanes[lane].Size),
+            };
+        }
+
+        _cipher.Transform(region, _fragments.AsSpan(0, count), _shared);
         _headers.Build();
         int built = 0;
         for (int lane = 0; lane < count; lane++)
         {
             ref Lane at = ref _lanes[lane];
             Span<byte> packet = region.Slice(at.PacketOffset, PacketSizes.PacketBytes(at.Size));
-            Span<byte> fragment = packet.Slice(PacketLayout.FragmentOffset, PacketSizes.FragmentBytes(at.Size));
-            bool usable = FragmentCipherBatch.TryTransform(
-                _shared.AsSpan(lane * X25519.KeyBytes, X25519.KeyBytes), fragment);
-            at = at with { IsBuilt = usable };
-            if (!usable)
+            at = at with { IsBuilt = _fragments[lane].Valid };
+            if (!at.IsBuilt)
                 continue;
             _headers.Header(lane).CopyTo(packet);
             _ackPrefixes.AsSpan(lane * PacketSizes.AckPrefixBytes, PacketSizes.AckPrefixBytes)
@@ -77,18 +115,17 @@ public sealed class ForwardPacketBatch
             _ephemeralPublic.AsSpan(lane * X25519.KeyBytes, X25519.KeyBytes)
                 .CopyTo(packet[PacketLayout.KeyBlockOffset..]);
             SphinxPayload.Frame(packet[PacketLayout.PayloadOffset..], PacketSizes.PlaintextBytes(at.Size));
-            ReadOnlySpan<byte> keys = _headers.PayloadKeys(lane);
-            keys.CopyTo(_keys.AsSpan(lane * KeysBytes));
             _payloads[built++] = new PayloadLane(
                 at.PacketOffset + PacketLayout.PayloadOffset,
                 PacketSizes.PayloadBytes(at.Size),
-                lane * KeysBytes,
-                keys.Length / Lioness.KeyBytes);
+                _headers.PayloadKeysOffset(lane),
+                _headers.HopsOf(lane));
         }
 
-        SphinxPayload.AddLayers(region, _payloads.AsSpan(0, built), _keys);
-        CryptographicOperations.ZeroMemory(_keys);
+        SphinxPayload.AddLayers(_level, region, _payloads.AsSpan(0, built), _headers.AllPayloadKeys);
         CryptographicOperations.ZeroMemory(_ephemeral);
+        CryptographicOperations.ZeroMemory(_scalars);
+        CryptographicOperations.ZeroMemory(_results);
         CryptographicOperations.ZeroMemory(_shared);
     }
 
@@ -100,6 +137,38 @@ public sealed class ForwardPacketBatch
 
     /// <summary>Where the packet of a lane is to be sent.</summary>
     public NodeAddress FirstHop(int lane) => _lanes[lane].FirstHop;
+
+    // Tables are only of keys of the generator's order and take scalars as they are.
+    private void Agree(bool byTable)
+    {
+        int slots = 0;
+        for (int lane = 0; lane < Count; lane++)
+        {
+            if (_recipientTables[lane] is not null != byTable)
+                continue;
+            Span<byte> scalar = Key(_scalars, slots);
+            Key(_ephemeral, lane).CopyTo(scalar);
+            Key(_recipients, lane).CopyTo(Key(_points, slots));
+            if (byTable)
+            {
+                Scalar256.Read(scalar).Clamped().Write(scalar);
+                _slotTables[slots] = _recipientTables[lane]!;
+            }
+
+            _laneOfSlot[slots++] = lane;
+        }
+
+        if (slots == 0)
+            return;
+        if (byTable)
+            X25519.MultiplyTableLanes(_level, _scalars, _slotTables.AsSpan(0, slots), _results, slots);
+        else
+            X25519.MultiplyLanes(_level, _scalars, _points, _results, slots);
+        for (int slot = 0; slot < slots; slot++)
+            Key(_results, slot).CopyTo(Key(_shared, _laneOfSlot[slot]));
+    }
+
+    private static Span<byte> Key(byte[] keys, int index) => keys.AsSpan(index * X25519.KeyBytes, X25519.KeyBytes);
 
     private readonly record struct Lane(int PacketOffset, PacketSize Size, NodeAddress FirstHop, bool IsBuilt);
 }

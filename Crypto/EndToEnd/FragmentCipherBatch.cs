@@ -1,5 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Security.Cryptography;
+using FastExit.Crypto.Lanes;
 using FastExit.Crypto.Primitives;
 
 namespace FastExit.Crypto.EndToEnd;
@@ -31,10 +32,22 @@ public struct FragmentLane
 /// </summary>
 public sealed class FragmentCipherBatch
 {
+    private readonly CpuLevel _level;
     private readonly byte[] _scalars = new byte[X25519.MaximumLanes * X25519.KeyBytes];
     private readonly byte[] _points = new byte[X25519.MaximumLanes * X25519.KeyBytes];
     private readonly byte[] _shared = new byte[X25519.MaximumLanes * X25519.KeyBytes];
+    private readonly FragmentLane[] _slots = new FragmentLane[X25519.MaximumLanes];
     private readonly int[] _laneOf = new int[X25519.MaximumLanes];
+    private readonly byte[] _keys = new byte[X25519.MaximumLanes * HkdfBlake3.KeyBytes];
+    private readonly LaneRange[] _ranges = new LaneRange[X25519.MaximumLanes];
+
+    /// <summary>A workspace for the level of this process.</summary>
+    public FragmentCipherBatch()
+        : this(CpuLevels.Current)
+    {
+    }
+
+    internal FragmentCipherBatch(CpuLevel level) => _level = level;
 
     /// <summary>
     /// Decrypts every lane's fragment in place, behind the ephemeral key, which stays. An invalid lane's bytes are left
@@ -53,36 +66,45 @@ public sealed class FragmentCipherBatch
                     continue;
                 Key(privateKeys, lane.Key).CopyTo(Key(_scalars, count));
                 region.Slice(lane.Offset, X25519.KeyBytes).CopyTo(Key(_points, count));
+                _slots[count] = new FragmentLane
+                {
+                    Offset = lane.Offset + PacketSizes.KeyBlockBytes,
+                    Length = lane.Length - PacketSizes.KeyBlockBytes,
+                };
                 _laneOf[count++] = next;
             }
 
             if (count == 0)
                 continue;
-            X25519.MultiplyLanes(_scalars, _points, _shared, count);
-            for (int i = 0; i < count; i++)
-            {
-                ref FragmentLane lane = ref lanes[_laneOf[i]];
-                lane.Valid = TryTransform(
-                    Key(_shared, i),
-                    region.Slice(lane.Offset, lane.Length)[PacketSizes.KeyBlockBytes..]);
-            }
+            X25519.MultiplyLanes(_level, _scalars, _points, _shared, count);
+            Transform(region, _slots.AsSpan(0, count), _shared);
+            for (int slot = 0; slot < count; slot++)
+                lanes[_laneOf[slot]].Valid = _slots[slot].Valid;
         }
 
         CryptographicOperations.ZeroMemory(_scalars);
         CryptographicOperations.ZeroMemory(_shared);
     }
 
-    /// <summary>Encrypts or decrypts a fragment under an X25519 result; false and nothing done if that is zero.</summary>
-    internal static bool TryTransform(ReadOnlySpan<byte> sharedSecret, Span<byte> fragment)
+    /// <summary>
+    /// Encrypts or decrypts up to 8 fragments, which here are all that a lane covers, each under its own X25519 result of
+    /// 32 bytes; not valid and nothing done where that is zero.
+    /// </summary>
+    internal void Transform(Span<byte> region, Span<FragmentLane> fragments, ReadOnlySpan<byte> sharedSecrets)
     {
-        // Zero means a low-order point: a fact anybody can compute from the public key, so the branch tells no secret.
-        if (X25519.IsZero(sharedSecret))
-            return false;
-        Span<byte> key = stackalloc byte[HkdfBlake3.KeyBytes];
-        HkdfBlake3.DeriveFragmentKey(sharedSecret, key);
-        AesCtr.TransformZeroIv(key, fragment);
-        key.Clear();
-        return true;
+        HkdfBlake3Lanes.DeriveFragmentKeys(
+            _level, new(sharedSecrets, X25519.KeyBytes), fragments.Length, _keys, HkdfBlake3.KeyBytes);
+        for (int i = 0; i < fragments.Length; i++)
+        {
+            ref FragmentLane fragment = ref fragments[i];
+            // Zero means a low-order point: a fact anybody can compute from the public key, so the branch tells no secret.
+            fragment.Valid = !X25519.IsZero(Key(sharedSecrets, i));
+            _ranges[i] = new(fragment.Offset, fragment.Valid ? fragment.Length : 0);
+        }
+
+        AesCtr.TransformZeroIvLanes(
+            _level, new(_keys, HkdfBlake3.KeyBytes), region, _ranges.AsSpan(0, fragments.Length));
+        CryptographicOperations.ZeroMemory(_keys);
     }
 
     private static ReadOnlySpan<byte> Key(ReadOnlySpan<byte> keys, int index) =>

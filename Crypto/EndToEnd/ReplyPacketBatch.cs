@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using FastExit.Crypto.Lanes;
 using FastExit.Crypto.Primitives;
 using FastExit.Crypto.Sphinx;
 
@@ -14,16 +15,44 @@ public sealed class ReplyPacketBatch
 {
     private const int KeysBytes = SphinxSizes.MaximumHops * Lioness.KeyBytes;
 
+    // Keys that come out of seeds, one behind the other as the seeds are; behind them a place a lane for keys that came as keys.
+    private const int GivenKeysOffset = SphinxSizes.MaximumLanes * KeysBytes;
+
+    private readonly CpuLevel _level;
+    private readonly SharedSecretLanes _expansion;
     private readonly Lane[] _lanes = new Lane[SphinxSizes.MaximumLanes];
     private readonly byte[] _replyKeys = new byte[SphinxSizes.MaximumLanes * ReplyKey.KeyBytes];
     private readonly byte[] _headers = new byte[SphinxSizes.MaximumLanes * SphinxSizes.HeaderBytes];
     private readonly byte[] _ackPrefixes = new byte[SphinxSizes.MaximumLanes * PacketSizes.AckPrefixBytes];
-    private readonly byte[] _keys = new byte[SphinxSizes.MaximumLanes * KeysBytes];
+    private readonly byte[] _seeds = new byte[SphinxSizes.MaximumLanes * SphinxSizes.MaximumHops * SphinxSizes.SeedBytes];
+    private readonly byte[] _keys = new byte[GivenKeysOffset + (SphinxSizes.MaximumLanes * KeysBytes)];
+    private readonly byte[] _digests = new byte[SphinxSizes.MaximumLanes * ReplyKey.DigestBytes];
+    private readonly LaneRange[] _replyKeyRanges = new LaneRange[SphinxSizes.MaximumLanes];
+    private readonly LaneRange[] _fragments = new LaneRange[SphinxSizes.MaximumLanes];
     private readonly PayloadLane[] _payloads = new PayloadLane[SphinxSizes.MaximumLanes];
+    private int _seedBytes;
+
+    /// <summary>A workspace for the level of this process.</summary>
+    public ReplyPacketBatch()
+        : this(CpuLevels.Current)
+    {
+    }
+
+    internal ReplyPacketBatch(CpuLevel level)
+    {
+        _level = level;
+        _expansion = new(level);
+        for (int lane = 0; lane < SphinxSizes.MaximumLanes; lane++)
+            _replyKeyRanges[lane] = new(lane * ReplyKey.KeyBytes, ReplyKey.KeyBytes);
+    }
 
     public int Count { get; private set; }
 
-    public void Clear() => Count = 0;
+    public void Clear()
+    {
+        Count = 0;
+        _seedBytes = 0;
+    }
 
     /// <summary>
     /// Adds a packet at <paramref name="packetOffset"/> of the region and returns its lane, or -1 if the batch is
@@ -44,32 +73,49 @@ public sealed class ReplyPacketBatch
         int lane = Count++;
         NodeAddress.TryRead(surb.FirstHop, out NodeAddress firstHop, out _);
         _lanes[lane] = new Lane(packetOffset, size, firstHop);
+        int keysOffset = form == SurbKeyForm.Keys
+            ? GivenKeysOffset + (lane * KeysBytes)
+            : _seedBytes / SphinxSizes.SeedBytes * Lioness.KeyBytes;
         _payloads[lane] = new PayloadLane(
-            packetOffset + PacketLayout.PayloadOffset, PacketSizes.PayloadBytes(size), lane * KeysBytes, hops);
+            packetOffset + PacketLayout.PayloadOffset, PacketSizes.PayloadBytes(size), keysOffset, hops);
+        if (form == SurbKeyForm.Keys)
+        {
+            surb.Material.CopyTo(_keys.AsSpan(keysOffset));
+        }
+        else
+        {
+            surb.Material.CopyTo(_seeds.AsSpan(_seedBytes));
+            _seedBytes += surb.Material.Length;
+        }
+
         surb.ReplyKey.CopyTo(_replyKeys.AsSpan(lane * ReplyKey.KeyBytes));
         surb.Header.CopyTo(_headers.AsSpan(lane * SphinxSizes.HeaderBytes));
         ackPrefix.CopyTo(_ackPrefixes.AsSpan(lane * PacketSizes.AckPrefixBytes));
-        Surb.ExpandKeys(surb.Material, form, _keys.AsSpan(lane * KeysBytes, hops * Lioness.KeyBytes));
         return lane;
     }
 
     /// <summary>Completes every packet in place.</summary>
     public void Build(Span<byte> region)
     {
+        Blake3Lanes.Hash(_level, _replyKeys, _replyKeyRanges.AsSpan(0, Count), _digests);
         for (int lane = 0; lane < Count; lane++)
         {
             ref readonly Lane at = ref _lanes[lane];
             Span<byte> packet = region.Slice(at.PacketOffset, PacketSizes.PacketBytes(at.Size));
-            ReadOnlySpan<byte> replyKey = _replyKeys.AsSpan(lane * ReplyKey.KeyBytes, ReplyKey.KeyBytes);
             _headers.AsSpan(lane * SphinxSizes.HeaderBytes, SphinxSizes.HeaderBytes).CopyTo(packet);
             _ackPrefixes.AsSpan(lane * PacketSizes.AckPrefixBytes, PacketSizes.AckPrefixBytes)
                 .CopyTo(packet[PacketLayout.AckPrefixOffset..]);
-            ReplyKey.Digest(replyKey, packet[PacketLayout.KeyBlockOffset..]);
-            ReplyKey.Transform(replyKey, packet.Slice(PacketLayout.FragmentOffset, PacketSizes.FragmentBytes(at.Size)));
+            _digests.AsSpan(lane * ReplyKey.DigestBytes, ReplyKey.DigestBytes)
+                .CopyTo(packet[PacketLayout.KeyBlockOffset..]);
+            _fragments[lane] = new(at.PacketOffset + PacketLayout.FragmentOffset, PacketSizes.FragmentBytes(at.Size));
             SphinxPayload.Frame(packet[PacketLayout.PayloadOffset..], PacketSizes.PlaintextBytes(at.Size));
         }
 
-        SphinxPayload.AddLayers(region, _payloads.AsSpan(0, Count), _keys);
+        AesCtr.TransformZeroIvLanes(_level, new(_replyKeys, ReplyKey.KeyBytes), region, _fragments.AsSpan(0, Count));
+        _expansion.ExpandSeeds(_seeds.AsSpan(0, _seedBytes), _keys);
+        SphinxPayload.AddLayers(_level, region, _payloads.AsSpan(0, Count), _keys);
+        _expansion.Clear();
+        CryptographicOperations.ZeroMemory(_seeds);
         CryptographicOperations.ZeroMemory(_keys);
         CryptographicOperations.ZeroMemory(_replyKeys);
     }

@@ -1,4 +1,4 @@
-using System.Security.Cryptography;
+using FastExit.Crypto.Lanes;
 using FastExit.Crypto.Sphinx;
 
 namespace FastExit.Crypto.EndToEnd;
@@ -12,10 +12,27 @@ public sealed class ReplySurbBatch
 {
     private const int LargestSurbBytes = ReplySurb.MaterialOffset + (SphinxSizes.MaximumHops * SphinxSizes.SeedBytes);
 
-    private readonly SphinxHeaderBatch _headers = new();
+    private readonly CpuLevel _level;
+    private readonly SphinxHeaderBatch _headers;
+    private readonly RandomReserve _random = new();
     private readonly byte[] _surbs = new byte[SphinxSizes.MaximumLanes * LargestSurbBytes];
+    private readonly LaneRange[] _keys = new LaneRange[SphinxSizes.MaximumLanes];
     private readonly int[] _lengths = new int[SphinxSizes.MaximumLanes];
     private readonly byte[] _digests = new byte[SphinxSizes.MaximumLanes * EndToEnd.ReplyKey.DigestBytes];
+
+    /// <summary>A workspace for the level of this process.</summary>
+    public ReplySurbBatch()
+        : this(CpuLevels.Current)
+    {
+    }
+
+    internal ReplySurbBatch(CpuLevel level)
+    {
+        _level = level;
+        _headers = new(level);
+        for (int lane = 0; lane < SphinxSizes.MaximumLanes; lane++)
+            _keys[lane] = new(lane * LargestSurbBytes, EndToEnd.ReplyKey.KeyBytes);
+    }
 
     public int Count => _headers.Count;
 
@@ -30,12 +47,12 @@ public sealed class ReplySurbBatch
         for (int lane = 0; lane < Count; lane++)
         {
             Span<byte> surb = _surbs.AsSpan(lane * LargestSurbBytes, LargestSurbBytes);
-            RandomNumberGenerator.Fill(surb[..EndToEnd.ReplyKey.KeyBytes]);
+            _random.Fill(surb[..EndToEnd.ReplyKey.KeyBytes]);
             _lengths[lane] = ReplySurb.HeaderOffset
                 + Sphinx.Surb.Write(_headers, lane, surb[ReplySurb.HeaderOffset..]);
-            EndToEnd.ReplyKey.Digest(
-                surb, _digests.AsSpan(lane * EndToEnd.ReplyKey.DigestBytes, EndToEnd.ReplyKey.DigestBytes));
         }
+
+        Blake3Lanes.Hash(_level, _surbs, _keys.AsSpan(0, Count), _digests);
     }
 
     /// <summary>The whole reply SURB as it goes into a message.</summary>

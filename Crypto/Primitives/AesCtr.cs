@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
+using FastExit.Crypto.Lanes;
 using ArmAes = System.Runtime.Intrinsics.Arm.Aes;
 using X86Aes = System.Runtime.Intrinsics.X86.Aes;
 
@@ -48,6 +49,35 @@ public static class AesCtr
         Transform(key, iv, data);
     }
 
+    /// <summary>
+    /// <see cref="TransformZeroIv"/> for several ranges of a region, which must not overlap, each with its own key: lane i's
+    /// is field i. Any number of lanes and any mix of lengths; those of 5 to 8 lanes of one length go side by side.
+    /// </summary>
+    public static void TransformZeroIvLanes(LaneFields keys, Span<byte> region, ReadOnlySpan<LaneRange> lanes) =>
+        TransformZeroIvLanes(CpuLevels.Current, keys, region, lanes);
+
+    internal static void TransformZeroIvLanes(
+        CpuLevel level, LaneFields keys, Span<byte> region, ReadOnlySpan<LaneRange> lanes)
+    {
+        ArgumentOutOfRangeException.ThrowIfNotEqual(keys.Length, KeyBytes);
+        keys.ThrowIfShort(lanes.Length);
+        foreach (ref readonly LaneRange lane in lanes)
+            lane.ThrowIfOutside(region.Length);
+        for (int first = 0; first < lanes.Length; first += AesCtrKernel.Lanes)
+        {
+            ReadOnlySpan<LaneRange> group = lanes.Slice(first, Math.Min(AesCtrKernel.Lanes, lanes.Length - first));
+            LaneFields groupKeys = new(keys.Bytes[(first * keys.Stride)..], keys.Stride, KeyBytes);
+            if (level != CpuLevel.Portable && group.Length > 4 && OfOneLength(group))
+            {
+                TransformLanesX86(groupKeys, region, group);
+                continue;
+            }
+
+            for (int i = 0; i < group.Length; i++)
+                TransformZeroIv(groupKeys[i], region.Slice(group[i].Offset, group[i].Length));
+        }
+    }
+
     /// <summary>output = the key stream from counter block zero on.</summary>
     public static void Keystream(ReadOnlySpan<byte> key, Span<byte> output)
     {
@@ -59,83 +89,81 @@ public static class AesCtr
     private static Vector128<byte> CounterBlock(Vector128<byte> upper, ulong counter) =>
         upper.AsUInt64().WithElement(1, BinaryPrimitives.ReverseEndianness(counter)).AsByte();
 
-    private static void TransformX86(
+    private static bool OfOneLength(ReadOnlySpan<LaneRange> lanes)
+    {
+        foreach (ref readonly LaneRange lane in lanes)
+        {
+            if (lane.Length != lanes[0].Length)
+                return false;
+        }
+
+        return true;
+    }
+
+    private static unsafe void TransformX86(
         ReadOnlySpan<byte> key, Vector128<byte> upper, ulong counter, Span<byte> data)
     {
-        Span<Vector128<byte>> k = stackalloc Vector128<byte>[Rounds + 1];
-        ExpandKeyX86(key, k);
-        ref Vector128<byte> keys = ref MemoryMarshal.GetReference(k);
-        int offset = 0;
-        ref byte start = ref MemoryMarshal.GetReference(data);
-        for (; data.Length - offset >= 8 * BlockBytes; offset += 8 * BlockBytes)
+        const int GroupBytes = 8 * BlockBytes;
+        int groups = data.Length / GroupBytes, rest = data.Length % GroupBytes;
+        Vector128<byte>* schedule = stackalloc Vector128<byte>[Rounds + 1];
+        fixed (byte* keyBytes = key, start = data)
         {
-            Vector128<byte> b0 = CounterBlock(upper, counter) ^ keys;
-            Vector128<byte> b1 = CounterBlock(upper, counter + 1) ^ keys;
-            Vector128<byte> b2 = CounterBlock(upper, counter + 2) ^ keys;
-            Vector128<byte> b3 = CounterBlock(upper, counter + 3) ^ keys;
-            Vector128<byte> b4 = CounterBlock(upper, counter + 4) ^ keys;
-            Vector128<byte> b5 = CounterBlock(upper, counter + 5) ^ keys;
-            Vector128<byte> b6 = CounterBlock(upper, counter + 6) ^ keys;
-            Vector128<byte> b7 = CounterBlock(upper, counter + 7) ^ keys;
-            for (int round = 1; round < Rounds; round++)
+            AesCtrKernel.ExpandKey(keyBytes, schedule);
+            AesCtrKernel.XorStream(schedule, 1, upper, counter, start, groups);
+        }
+
+        if (rest == 0)
+            return;
+        byte* last = stackalloc byte[GroupBytes];
+        data[^rest..].CopyTo(new(last, GroupBytes));
+        counter += 8 * (ulong)groups;
+        if (rest <= BlockBytes)
+            AesCtrKernel.XorOne(schedule, upper, counter, last);
+        else
+            AesCtrKernel.XorStream(schedule, 1, upper, counter, last, 1);
+        new Span<byte>(last, rest).CopyTo(data[^rest..]);
+    }
+
+    // Up to 8 lanes of one length: whole groups of 8 blocks lane by lane, the rest of all lanes block by block together.
+    private static unsafe void TransformLanesX86(LaneFields keys, Span<byte> region, ReadOnlySpan<LaneRange> lanes)
+    {
+        const int Lanes = AesCtrKernel.Lanes, GroupBytes = 8 * BlockBytes;
+        Vector128<byte>* schedule = stackalloc Vector128<byte>[Lanes * (Rounds + 1)];
+        Vector128<byte>* ends = stackalloc Vector128<byte>[Lanes];
+        ulong* pointers = stackalloc ulong[Lanes];
+        ulong* steps = stackalloc ulong[Lanes];
+        int groups = lanes[0].Length / GroupBytes, blocks = lanes[0].Length % GroupBytes / BlockBytes;
+        int rest = lanes[0].Length % BlockBytes;
+        ulong counter = 8 * (ulong)groups;
+        fixed (byte* start = region, key = keys.Bytes)
+        {
+            for (int lane = 0; lane < Lanes; lane++)
+                pointers[lane] = (ulong)(key + (lane < lanes.Length ? lane * keys.Stride : 0));
+            AesCtrKernel.ExpandKeys(pointers, schedule);
+            for (int lane = 0; lane < Lanes; lane++)
             {
-                Vector128<byte> roundKey = Unsafe.Add(ref keys, round);
-                b0 = X86Aes.Encrypt(b0, roundKey);
-                b1 = X86Aes.Encrypt(b1, roundKey);
-                b2 = X86Aes.Encrypt(b2, roundKey);
-                b3 = X86Aes.Encrypt(b3, roundKey);
-                b4 = X86Aes.Encrypt(b4, roundKey);
-                b5 = X86Aes.Encrypt(b5, roundKey);
-                b6 = X86Aes.Encrypt(b6, roundKey);
-                b7 = X86Aes.Encrypt(b7, roundKey);
+                // Lanes without a stream work on a block that nobody reads.
+                pointers[lane] = (ulong)(ends + lane);
+                steps[lane] = 0;
+                if (lane >= lanes.Length)
+                    continue;
+                byte* data = start + lanes[lane].Offset;
+                AesCtrKernel.XorStream(schedule + lane, Lanes, default, 0, data, groups);
+                pointers[lane] = (ulong)(data + groups * GroupBytes);
+                steps[lane] = BlockBytes;
             }
 
-            Vector128<byte> last = Unsafe.Add(ref keys, Rounds);
-            ref byte block = ref Unsafe.Add(ref start, offset);
-            XorInto(ref block, X86Aes.EncryptLast(b0, last));
-            XorInto(ref Unsafe.Add(ref block, 16), X86Aes.EncryptLast(b1, last));
-            XorInto(ref Unsafe.Add(ref block, 32), X86Aes.EncryptLast(b2, last));
-            XorInto(ref Unsafe.Add(ref block, 48), X86Aes.EncryptLast(b3, last));
-            XorInto(ref Unsafe.Add(ref block, 64), X86Aes.EncryptLast(b4, last));
-            XorInto(ref Unsafe.Add(ref block, 80), X86Aes.EncryptLast(b5, last));
-            XorInto(ref Unsafe.Add(ref block, 96), X86Aes.EncryptLast(b6, last));
-            XorInto(ref Unsafe.Add(ref block, 112), X86Aes.EncryptLast(b7, last));
-            counter += 8;
+            AesCtrKernel.XorLanes(schedule, counter, pointers, steps, blocks);
+            if (rest == 0)
+                return;
+            for (int lane = 0; lane < lanes.Length; lane++)
+                new ReadOnlySpan<byte>((byte*)pointers[lane], rest).CopyTo(new(ends + lane, BlockBytes));
+            for (int lane = 0; lane < Lanes; lane++)
+                pointers[lane] = (ulong)(ends + lane);
+            AesCtrKernel.XorLanes(schedule, counter + (ulong)blocks, pointers, steps, 1);
+            for (int lane = 0; lane < lanes.Length; lane++)
+                new ReadOnlySpan<byte>(ends + lane, rest).CopyTo(new(start + lanes[lane].Offset + lanes[lane].Length - rest, rest));
         }
-
-        for (; offset < data.Length; offset += BlockBytes, counter++)
-        {
-            Vector128<byte> b = CounterBlock(upper, counter) ^ keys;
-            for (int round = 1; round < Rounds; round++)
-                b = X86Aes.Encrypt(b, Unsafe.Add(ref keys, round));
-            XorPart(data[offset..], X86Aes.EncryptLast(b, Unsafe.Add(ref keys, Rounds)));
-        }
-    }
-
-    private static void ExpandKeyX86(ReadOnlySpan<byte> key, Span<Vector128<byte>> k)
-    {
-        k[0] = Vector128.Create(key);
-        // The round constant is an immediate operand, so the rounds are written out.
-        k[1] = NextKey(k[0], X86Aes.KeygenAssist(k[0], 0x01));
-        k[2] = NextKey(k[1], X86Aes.KeygenAssist(k[1], 0x02));
-        k[3] = NextKey(k[2], X86Aes.KeygenAssist(k[2], 0x04));
-        k[4] = NextKey(k[3], X86Aes.KeygenAssist(k[3], 0x08));
-        k[5] = NextKey(k[4], X86Aes.KeygenAssist(k[4], 0x10));
-        k[6] = NextKey(k[5], X86Aes.KeygenAssist(k[5], 0x20));
-        k[7] = NextKey(k[6], X86Aes.KeygenAssist(k[6], 0x40));
-        k[8] = NextKey(k[7], X86Aes.KeygenAssist(k[7], 0x80));
-        k[9] = NextKey(k[8], X86Aes.KeygenAssist(k[8], 0x1B));
-        k[10] = NextKey(k[9], X86Aes.KeygenAssist(k[9], 0x36));
-    }
-
-    // Word i of the next key is word 3's image xor words 0..i.
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector128<byte> NextKey(Vector128<byte> key, Vector128<byte> assist)
-    {
-        Vector128<uint> words = key.AsUInt32();
-        words ^= Vector128.Shuffle(words, Vector128.Create(4u, 0, 1, 2));
-        words ^= Vector128.Shuffle(words, Vector128.Create(4u, 4, 0, 1));
-        return (words ^ Vector128.Shuffle(assist.AsUInt32(), Vector128.Create(3u, 3, 3, 3))).AsByte();
     }
 
     private static void TransformArm(

@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Numerics;
 using System.Runtime.CompilerServices;
+using FastExit.Crypto.Lanes;
 
 namespace FastExit.Crypto.Primitives;
 
@@ -22,13 +23,13 @@ public static class Blake2b
 
     private const int Rounds = 12;
 
-    private static readonly ulong[] InitialValue =
+    internal static readonly ulong[] InitialValue =
     [
         0x6A09E667F3BCC908, 0xBB67AE8584CAA73B, 0x3C6EF372FE94F82B, 0xA54FF53A5F1D36F1,
         0x510E527FADE682D1, 0x9B05688C2B3E6C1F, 0x1F83D9ABFB41BD6B, 0x5BE0CD19137E2179,
     ];
 
-    private static ReadOnlySpan<byte> Sigma =>
+    internal static ReadOnlySpan<byte> Sigma =>
     [
         0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15,
         14, 10, 4, 8, 9, 15, 13, 6, 1, 12, 0, 2, 11, 7, 5, 3,
@@ -45,11 +46,33 @@ public static class Blake2b
     ];
 
     /// <summary>digest = BLAKE2b(data) under key, as many bytes as digest has.</summary>
-    public static void KeyedHash(ReadOnlySpan<byte> key, ReadOnlySpan<byte> data, Span<byte> digest)
+    public static void KeyedHash(ReadOnlySpan<byte> key, ReadOnlySpan<byte> data, Span<byte> digest) =>
+        KeyedHash(CpuLevels.Current, key, data, digest);
+
+    internal static unsafe void KeyedHash(
+        CpuLevel level, ReadOnlySpan<byte> key, ReadOnlySpan<byte> data, Span<byte> digest)
     {
         ArgumentOutOfRangeException.ThrowIfGreaterThan(key.Length, MaximumKeyBytes);
         ArgumentOutOfRangeException.ThrowIfZero(digest.Length);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(digest.Length, MaximumHashBytes);
+        if (level == CpuLevel.Portable)
+        {
+            HashPortable(key, data, digest);
+            return;
+        }
+
+        Span<byte> wide = stackalloc byte[MaximumHashBytes];
+        fixed (byte* k = key, d = data, output = wide)
+        {
+            int length = data.Length;
+            Blake2bLanes.Hash(level, 1, &k, key.Length, &d, &length, output, digest.Length);
+        }
+
+        wide[..digest.Length].CopyTo(digest);
+    }
+
+    private static void HashPortable(ReadOnlySpan<byte> key, ReadOnlySpan<byte> data, Span<byte> digest)
+    {
         Span<ulong> h = stackalloc ulong[8];
         InitialValue.CopyTo(h);
         h[0] ^= 0x01010000UL ^ (ulong)key.Length << 8 ^ (ulong)digest.Length;

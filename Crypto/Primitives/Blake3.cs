@@ -21,15 +21,15 @@ public static class Blake3
     // A tree over 2^54 chunks is as deep as 64-bit lengths allow.
     private const int MaximumDepth = 54;
 
-    private const uint ChunkStart = 1, ChunkEnd = 2, Parent = 4, Root = 8;
+    internal const uint ChunkStart = 1, ChunkEnd = 2, Parent = 4, Root = 8;
 
-    private static readonly uint[] InitialValue =
+    internal static readonly uint[] InitialValue =
     [
         0x6A09E667, 0xBB67AE85, 0x3C6EF372, 0xA54FF53A, 0x510E527F, 0x9B05688C, 0x1F83D9AB, 0x5BE0CD19,
     ];
 
     // Word order of every round: the message permutation applied 0 to 6 times.
-    private static ReadOnlySpan<byte> Schedule =>
+    internal static ReadOnlySpan<byte> Schedule =>
     [
         0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15,
         2, 6, 3, 10, 7, 0, 4, 13, 1, 11, 12, 5, 9, 14, 15, 8,
@@ -123,7 +123,7 @@ public static class Blake3
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static unsafe void Compress(
+    internal static unsafe void Compress(
         Span<uint> value, ReadOnlySpan<uint> message, ulong counter, uint length, uint flags)
     {
         uint v0 = value[0], v1 = value[1], v2 = value[2], v3 = value[3];

@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
+using FastExit.Crypto.Lanes;
 
 namespace FastExit.Crypto.Primitives;
 
@@ -10,8 +11,9 @@ namespace FastExit.Crypto.Primitives;
 /// <para>References: RFC 8439 §2.3, §2.4; sphinx.md §3 (zero nonce, counter 0).</para>
 /// <para>Parameters: key 32 bytes, nonce 12 bytes, 32-bit block counter, data of any length, in place. With a zero nonce and
 /// less than 2^32 blocks this is also the original layout with a 64-bit counter and an 8-byte nonce.</para>
-/// <para>Constant time: additions, rotations and xor on vectors of rows, two blocks to a vector and four vectors side by
-/// side; time depends on the length alone.</para>
+/// <para>Constant time: additions, rotations and xor only; time depends on the length alone. With AVX-512 16 blocks at once,
+/// a vector for each word; else vectors of rows, two blocks to a vector (one, without vectors of 256 bits) and four vectors
+/// side by side.</para>
 /// </remarks>
 [SkipLocalsInit]
 public static class ChaCha20
@@ -25,6 +27,9 @@ public static class ChaCha20
     /// <summary>Bytes of a key-stream block.</summary>
     public const int BlockBytes = 64;
 
+    // Up to here 8 blocks at a time are faster than 16 of which some are thrown away.
+    private const int WideFrom = 8 * BlockBytes;
+
     /// <summary>data = data xor the stream of this key with a zero nonce from counter 0 on.</summary>
     public static void XorZeroNonce(ReadOnlySpan<byte> key, Span<byte> data)
     {
@@ -34,15 +39,94 @@ public static class ChaCha20
     }
 
     /// <summary>data = data xor the stream of this key and nonce from block counter on.</summary>
-    public static void Xor(ReadOnlySpan<byte> key, ReadOnlySpan<byte> nonce, uint counter, Span<byte> data)
+    public static void Xor(ReadOnlySpan<byte> key, ReadOnlySpan<byte> nonce, uint counter, Span<byte> data) =>
+        Xor(CpuLevels.Current, key, nonce, counter, data);
+
+    internal static void Xor(
+        CpuLevel level, ReadOnlySpan<byte> key, ReadOnlySpan<byte> nonce, uint counter, Span<byte> data)
     {
-        Vector128<uint> row1 = Vector128.Create(key[..16]).AsUInt32();
-        Vector128<uint> row2 = Vector128.Create(key[16..32]).AsUInt32();
-        Vector128<uint> row3 = Vector128.Create(
+        if (level == CpuLevel.Avx512 && data.Length > WideFrom)
+        {
+            int taken = XorWide(key, nonce, counter, data);
+            data = data[taken..];
+            counter += (uint)(taken / BlockBytes);
+        }
+
+        if (data.IsEmpty)
+            return;
+        if (Vector256.IsHardwareAccelerated)
+            XorRows(key, nonce, counter, data);
+        else
+            XorRows128(key, nonce, counter, data);
+    }
+
+    // All data but a rest of up to WideFrom bytes, a multiple of the block size or everything.
+    private static unsafe int XorWide(ReadOnlySpan<byte> key, ReadOnlySpan<byte> nonce, uint counter, Span<byte> data)
+    {
+        byte* memory = stackalloc byte[2 * ChaCha20Kernel16.Bytes + 64];
+        uint* words = (uint*)((nuint)memory + 63 & ~(nuint)63);
+        // Word by word: unoptimised builds would copy a span of constants to the heap.
+        uint* input = stackalloc uint[16];
+        input[0] = 0x61707865;
+        input[1] = 0x3320646E;
+        input[2] = 0x79622D32;
+        input[3] = 0x6B206574;
+        input[12] = counter;
+        key[..KeyBytes].CopyTo(new(input + 4, KeyBytes));
+        nonce[..NonceBytes].CopyTo(new(input + 13, NonceBytes));
+        int done = 0;
+        fixed (byte* start = data)
+        {
+            for (; data.Length - done >= ChaCha20Kernel16.Bytes; done += ChaCha20Kernel16.Bytes)
+            {
+                ChaCha20Kernel16.Blocks(input, words);
+                ChaCha20Kernel16.Xor(words, start + done);
+                input[12] += ChaCha20Kernel16.Bytes / BlockBytes;
+            }
+
+            int rest = data.Length - done;
+            if (rest <= WideFrom)
+                return done;
+            byte* last = (byte*)words + ChaCha20Kernel16.Bytes;
+            data[done..].CopyTo(new(last, rest));
+            ChaCha20Kernel16.Blocks(input, words);
+            ChaCha20Kernel16.Xor(words, last);
+            new Span<byte>(last, rest).CopyTo(data[done..]);
+        }
+
+        return data.Length;
+    }
+
+    internal static void XorRows128(ReadOnlySpan<byte> key, ReadOnlySpan<byte> nonce, uint counter, Span<byte> data)
+    {
+        Vector128<uint> b = Vector128.Create(key[..16]).AsUInt32(), c = Vector128.Create(key[16..32]).AsUInt32();
+        Vector128<uint> d = CounterRow(nonce, counter);
+        for (; data.Length >= ChaCha20Rows128.Bytes; data = data[ChaCha20Rows128.Bytes..])
+        {
+            ChaCha20Rows128.XorFourBlocks(b, c, d, ref MemoryMarshal.GetReference(data));
+            d += Vector128.Create(4u, 0, 0, 0);
+        }
+
+        if (data.IsEmpty)
+            return;
+        Span<byte> last = stackalloc byte[ChaCha20Rows128.Bytes];
+        data.CopyTo(last);
+        ChaCha20Rows128.XorFourBlocks(b, c, d, ref MemoryMarshal.GetReference(last));
+        last[..data.Length].CopyTo(data);
+    }
+
+    private static Vector128<uint> CounterRow(ReadOnlySpan<byte> nonce, uint counter) =>
+        Vector128.Create(
             counter,
             BinaryPrimitives.ReadUInt32LittleEndian(nonce),
             BinaryPrimitives.ReadUInt32LittleEndian(nonce[4..]),
             BinaryPrimitives.ReadUInt32LittleEndian(nonce[8..]));
+
+    private static void XorRows(ReadOnlySpan<byte> key, ReadOnlySpan<byte> nonce, uint counter, Span<byte> data)
+    {
+        Vector128<uint> row1 = Vector128.Create(key[..16]).AsUInt32();
+        Vector128<uint> row2 = Vector128.Create(key[16..32]).AsUInt32();
+        Vector128<uint> row3 = CounterRow(nonce, counter);
         Vector256<uint> b = Vector256.Create(row1, row1), c = Vector256.Create(row2, row2);
         Vector256<uint> d = Vector256.Create(row3, row3) + Vector256.Create(0u, 0, 0, 0, 1, 0, 0, 0);
 
@@ -53,25 +137,20 @@ public static class ChaCha20
             data = data[(8 * BlockBytes)..];
         }
 
-        Span<byte> stream = stackalloc byte[2 * BlockBytes];
-        while (!data.IsEmpty)
+        if (data.Length > 2 * BlockBytes)
         {
-            stream.Clear();
-            TwoBlocks(b, c, d, ref MemoryMarshal.GetReference(stream));
-            d += Vector256.Create(2u, 0, 0, 0, 2, 0, 0, 0);
-            int taken = Math.Min(stream.Length, data.Length);
-            XorBytes(data[..taken], stream);
-            data = data[taken..];
+            Span<byte> last = stackalloc byte[8 * BlockBytes];
+            data.CopyTo(last);
+            EightBlocks(b, c, d, ref MemoryMarshal.GetReference(last));
+            last[..data.Length].CopyTo(data);
         }
-    }
-
-    private static void XorBytes(Span<byte> data, ReadOnlySpan<byte> stream)
-    {
-        int i = 0;
-        for (; data.Length - i >= Vector128<byte>.Count; i += Vector128<byte>.Count)
-            (Vector128.Create<byte>(data[i..]) ^ Vector128.Create(stream[i..])).CopyTo(data[i..]);
-        for (; i < data.Length; i++)
-            data[i] ^= stream[i];
+        else if (!data.IsEmpty)
+        {
+            Span<byte> last = stackalloc byte[2 * BlockBytes];
+            data.CopyTo(last);
+            TwoBlocks(b, c, d, ref MemoryMarshal.GetReference(last));
+            last[..data.Length].CopyTo(data);
+        }
     }
 
     private static Vector256<uint> Constants =>

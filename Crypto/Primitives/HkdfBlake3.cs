@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using FastExit.Crypto.Lanes;
 
 namespace FastExit.Crypto.Primitives;
 
@@ -15,8 +16,17 @@ public static class HkdfBlake3
     public const int KeyBytes = 16;
 
     /// <summary>key = the 16-byte AES key that belongs to a 32-byte X25519 result.</summary>
-    public static void DeriveFragmentKey(ReadOnlySpan<byte> sharedSecret, Span<byte> key)
+    public static void DeriveFragmentKey(ReadOnlySpan<byte> sharedSecret, Span<byte> key) =>
+        DeriveFragmentKey(CpuLevels.Current, sharedSecret, key);
+
+    internal static void DeriveFragmentKey(CpuLevel level, ReadOnlySpan<byte> sharedSecret, Span<byte> key)
     {
+        if (level != CpuLevel.Portable)
+        {
+            HkdfBlake3Lanes.DeriveFragmentKeys(level, new(sharedSecret, Blake3.HashBytes), 1, key, KeyBytes);
+            return;
+        }
+
         Span<byte> salt = stackalloc byte[Blake3.HashBytes];
         salt.Clear();
         Span<byte> pseudorandomKey = stackalloc byte[Blake3.HashBytes];

@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Numerics;
 using System.Runtime.CompilerServices;
+using System.Security.Cryptography;
 
 namespace FastExit.Crypto.Primitives;
 
@@ -8,7 +9,8 @@ namespace FastExit.Crypto.Primitives;
 /// <remarks>
 /// <para>References: FIPS 180-4 §4.1.2, §5.1.1, §6.2.</para>
 /// <para>Parameters: digest 32 bytes, block 64 bytes, any message length.</para>
-/// <para>Constant time: additions, rotations and logic only; time depends on the length alone.</para>
+/// <para>Constant time: additions, rotations and logic only; time depends on the length alone. Above the portable level long
+/// messages go to the system's library, which is constant-time too.</para>
 /// </remarks>
 [SkipLocalsInit]
 public static class Sha256
@@ -20,7 +22,7 @@ public static class Sha256
     public const int BlockBytes = 64;
 
     // An array and not a span over constants: unoptimised builds would copy those to the heap at every use.
-    private static readonly uint[] RoundConstants =
+    internal static readonly uint[] RoundConstants =
     [
         0x428A2F98, 0x71374491, 0xB5C0FBCF, 0xE9B5DBA5, 0x3956C25B, 0x59F111F1, 0x923F82A4, 0xAB1C5ED5,
         0xD807AA98, 0x12835B01, 0x243185BE, 0x550C7DC3, 0x72BE5D74, 0x80DEB1FE, 0x9BDC06A7, 0xC19BF174,
@@ -32,9 +34,21 @@ public static class Sha256
         0x748F82EE, 0x78A5636F, 0x84C87814, 0x8CC70208, 0x90BEFFFA, 0xA4506CEB, 0xBEF9A3F7, 0xC67178F2,
     ];
 
+    // From here the system's function, which has the processor's SHA instructions and .NET 10 itself not, makes up for the
+    // way to it.
+    private const int SystemFrom = 64;
+
     /// <summary>digest = SHA-256(data); digest takes 32 bytes.</summary>
-    public static void Hash(ReadOnlySpan<byte> data, Span<byte> digest)
+    public static void Hash(ReadOnlySpan<byte> data, Span<byte> digest) => Hash(CpuLevels.Current, data, digest);
+
+    internal static void Hash(CpuLevel level, ReadOnlySpan<byte> data, Span<byte> digest)
     {
+        if (level != CpuLevel.Portable && data.Length >= SystemFrom)
+        {
+            SHA256.HashData(data, digest);
+            return;
+        }
+
         Sha256State state = Sha256State.Initial;
         Finish(ref state, data, 0, digest);
     }

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Runtime.CompilerServices;
+using FastExit.Crypto.Lanes;
 
 namespace FastExit.Crypto.Primitives;
 
@@ -10,8 +11,11 @@ namespace FastExit.Crypto.Primitives;
 /// from p up is taken mod p, low-order points are accepted and give zero: nothing is ever refused here. Callers that must
 /// refuse an all-zero result ask <see cref="IsZero"/>. Lanes: 1 to <see cref="MaximumLanes"/>, packed 32 bytes each, any
 /// mix of scalars and points; results may overlay scalars or points of the same lane.</para>
-/// <para>Constant time: a Montgomery ladder of fixed length with masked swaps; the fixed base goes through signed 4-bit
-/// windows whose table line is read whole (<see cref="EdwardsBaseTable"/>).</para>
+/// <para>Kernels: eight lanes in AVX-512, four in AVX2 (<see cref="IFieldLanes"/>), or one after the other here; the level
+/// of <see cref="CpuLevels"/> decides, and below it whichever is faster for the number of lanes. One lane is a batch of
+/// one.</para>
+/// <para>Constant time: Montgomery ladders of fixed length with masked swaps; fixed bases go through signed windows of which
+/// every entry is read (<see cref="EdwardsBaseTable"/> here, <see cref="X25519Table"/> on lanes).</para>
 /// </remarks>
 public static class X25519
 {
@@ -24,67 +28,158 @@ public static class X25519
     private const uint A24 = 121665;
 
     /// <summary>result = [clamp(scalar)] point, RFC 7748 §5.</summary>
-    public static void Multiply(ReadOnlySpan<byte> scalar, ReadOnlySpan<byte> point, Span<byte> result)
-    {
-        Scalar256 k = Scalar256.Read(scalar).Clamped();
-        Ladder(in k, 254, point, result);
-    }
+    public static void Multiply(ReadOnlySpan<byte> scalar, ReadOnlySpan<byte> point, Span<byte> result) =>
+        MultiplyLanes(scalar, point, result, 1);
 
     /// <summary>result = [clamp(scalar)] 9: the public key of a private key.</summary>
-    public static void MultiplyBase(ReadOnlySpan<byte> scalar, Span<byte> result)
-    {
-        Scalar256 k = Scalar256.Read(scalar).Clamped();
-        EdwardsBaseTable.Multiply(in k, result);
-    }
+    public static void MultiplyBase(ReadOnlySpan<byte> scalar, Span<byte> result) => MultiplyBaseLanes(scalar, result, 1);
 
     /// <summary>result = [scalar] point for all 256 bits of the scalar, not clamped (sphinx.md §4.4, §4.5).</summary>
-    public static void MultiplyUnclamped(ReadOnlySpan<byte> scalar, ReadOnlySpan<byte> point, Span<byte> result)
-    {
-        Scalar256 k = Scalar256.Read(scalar);
-        Ladder(in k, 255, point, result);
-    }
+    public static void MultiplyUnclamped(ReadOnlySpan<byte> scalar, ReadOnlySpan<byte> point, Span<byte> result) =>
+        MultiplyUnclampedLanes(scalar, point, result, 1);
 
     /// <summary>result = [scalar] 9 without clamping; the scalar must be below 2^255.</summary>
-    public static void MultiplyBaseUnclamped(ReadOnlySpan<byte> scalar, Span<byte> result)
-    {
-        Scalar256 k = Scalar256.Read(scalar);
-        EdwardsBaseTable.Multiply(in k, result);
-    }
+    public static void MultiplyBaseUnclamped(ReadOnlySpan<byte> scalar, Span<byte> result) =>
+        MultiplyBaseUnclampedLanes(scalar, result, 1);
 
     /// <summary><see cref="Multiply"/> for several lanes.</summary>
     public static void MultiplyLanes(
-        ReadOnlySpan<byte> scalars, ReadOnlySpan<byte> points, Span<byte> results, int lanes)
-    {
-        CheckLanes(lanes);
-        for (int lane = 0; lane < lanes; lane++)
-        {
-            Multiply(
-                scalars.Slice(lane * KeyBytes, KeyBytes),
-                points.Slice(lane * KeyBytes, KeyBytes),
-                results.Slice(lane * KeyBytes, KeyBytes));
-        }
-    }
+        ReadOnlySpan<byte> scalars, ReadOnlySpan<byte> points, Span<byte> results, int lanes) =>
+        MultiplyLanes(CpuLevels.Current, scalars, points, results, lanes);
 
     /// <summary><see cref="MultiplyUnclamped"/> for several lanes.</summary>
     public static void MultiplyUnclampedLanes(
-        ReadOnlySpan<byte> scalars, ReadOnlySpan<byte> points, Span<byte> results, int lanes)
+        ReadOnlySpan<byte> scalars, ReadOnlySpan<byte> points, Span<byte> results, int lanes) =>
+        MultiplyUnclampedLanes(CpuLevels.Current, scalars, points, results, lanes);
+
+    /// <summary><see cref="MultiplyBase"/> for several lanes.</summary>
+    public static void MultiplyBaseLanes(ReadOnlySpan<byte> scalars, Span<byte> results, int lanes) =>
+        MultiplyBaseLanes(CpuLevels.Current, scalars, results, lanes);
+
+    /// <summary><see cref="MultiplyBaseUnclamped"/> for several lanes.</summary>
+    public static void MultiplyBaseUnclampedLanes(ReadOnlySpan<byte> scalars, Span<byte> results, int lanes) =>
+        MultiplyBaseUnclampedLanes(CpuLevels.Current, scalars, results, lanes);
+
+    /// <summary>
+    /// result = [scalar] P for several lanes, P the point that the lane's table was made for: what
+    /// <see cref="MultiplyUnclampedLanes(ReadOnlySpan{byte}, ReadOnlySpan{byte}, Span{byte}, int)"/> gives for it, for every
+    /// scalar below 2^256. Any mix of tables; lanes with the same one cost less. Which lane has which table is public.
+    /// </summary>
+    public static void MultiplyTableLanes(
+        ReadOnlySpan<byte> scalars, ReadOnlySpan<X25519Table> tables, Span<byte> results, int lanes) =>
+        MultiplyTableLanes(CpuLevels.Current, scalars, tables, results, lanes);
+
+    internal static void MultiplyLanes(
+        CpuLevel level, ReadOnlySpan<byte> scalars, ReadOnlySpan<byte> points, Span<byte> results, int lanes)
     {
         CheckLanes(lanes);
+        MultiplyLanes(FieldKernels.ForLadder(level, lanes), scalars, points, results, lanes, clamp: true);
+    }
+
+    internal static void MultiplyUnclampedLanes(
+        CpuLevel level, ReadOnlySpan<byte> scalars, ReadOnlySpan<byte> points, Span<byte> results, int lanes)
+    {
+        CheckLanes(lanes);
+        MultiplyLanes(FieldKernels.ForLadder(level, lanes), scalars, points, results, lanes, clamp: false);
+    }
+
+    internal static void MultiplyBaseLanes(
+        CpuLevel level, ReadOnlySpan<byte> scalars, Span<byte> results, int lanes)
+    {
+        CheckLanes(lanes);
+        MultiplyBaseLanes(FieldKernels.At(level), scalars, results, lanes, clamp: true);
+    }
+
+    internal static void MultiplyBaseUnclampedLanes(
+        CpuLevel level, ReadOnlySpan<byte> scalars, Span<byte> results, int lanes)
+    {
+        CheckLanes(lanes);
+        MultiplyBaseLanes(FieldKernels.At(level), scalars, results, lanes, clamp: false);
+    }
+
+    internal static void MultiplyTableLanes(
+        CpuLevel level, ReadOnlySpan<byte> scalars, ReadOnlySpan<X25519Table> tables, Span<byte> results, int lanes)
+    {
+        CheckLanes(lanes);
+        MultiplyTableLanes(FieldKernels.At(level), scalars, tables, results, lanes);
+    }
+
+    internal static void MultiplyLanes(
+        FieldKernel kernel,
+        ReadOnlySpan<byte> scalars,
+        ReadOnlySpan<byte> points,
+        Span<byte> results,
+        int lanes,
+        bool clamp)
+    {
+        switch (kernel)
+        {
+            case FieldKernel.Quotient512:
+                X25519Lanes<FieldLanes512Quotient>.Multiply(scalars, points, results, lanes, clamp);
+                return;
+            case FieldKernel.Split512:
+                X25519Lanes<FieldLanes512Split>.Multiply(scalars, points, results, lanes, clamp);
+                return;
+            case FieldKernel.Avx2:
+                X25519Lanes<FieldLanes256>.Multiply(scalars, points, results, lanes, clamp);
+                return;
+        }
+
         for (int lane = 0; lane < lanes; lane++)
         {
-            MultiplyUnclamped(
-                scalars.Slice(lane * KeyBytes, KeyBytes),
-                points.Slice(lane * KeyBytes, KeyBytes),
-                results.Slice(lane * KeyBytes, KeyBytes));
+            Scalar256 k = Scalar256.Read(Key(scalars, lane));
+            if (clamp)
+                k = k.Clamped();
+            Ladder(in k, clamp ? 254 : 255, Key(points, lane), results.Slice(lane * KeyBytes, KeyBytes));
         }
     }
 
-    /// <summary><see cref="MultiplyBase"/> for several lanes.</summary>
-    public static void MultiplyBaseLanes(ReadOnlySpan<byte> scalars, Span<byte> results, int lanes)
+    internal static void MultiplyBaseLanes(
+        FieldKernel kernel, ReadOnlySpan<byte> scalars, Span<byte> results, int lanes, bool clamp)
     {
-        CheckLanes(lanes);
+        switch (kernel)
+        {
+            case FieldKernel.Quotient512:
+                X25519Lanes<FieldLanes512Quotient>.MultiplyBase(scalars, results, lanes, clamp);
+                return;
+            case FieldKernel.Split512:
+                X25519Lanes<FieldLanes512Split>.MultiplyBase(scalars, results, lanes, clamp);
+                return;
+            case FieldKernel.Avx2:
+                X25519Lanes<FieldLanes256>.MultiplyBase(scalars, results, lanes, clamp);
+                return;
+        }
+
         for (int lane = 0; lane < lanes; lane++)
-            MultiplyBase(scalars.Slice(lane * KeyBytes, KeyBytes), results.Slice(lane * KeyBytes, KeyBytes));
+        {
+            Scalar256 k = Scalar256.Read(Key(scalars, lane));
+            if (clamp)
+                k = k.Clamped();
+            EdwardsBaseTable.Multiply(in k, results.Slice(lane * KeyBytes, KeyBytes));
+        }
+    }
+
+    internal static void MultiplyTableLanes(
+        FieldKernel kernel, ReadOnlySpan<byte> scalars, ReadOnlySpan<X25519Table> tables, Span<byte> results, int lanes)
+    {
+        switch (kernel)
+        {
+            case FieldKernel.Quotient512:
+                X25519Lanes<FieldLanes512Quotient>.MultiplyTable(scalars, tables, results, lanes, clamp: false);
+                return;
+            case FieldKernel.Split512:
+                X25519Lanes<FieldLanes512Split>.MultiplyTable(scalars, tables, results, lanes, clamp: false);
+                return;
+            case FieldKernel.Avx2:
+                X25519Lanes<FieldLanes256>.MultiplyTable(scalars, tables, results, lanes, clamp: false);
+                return;
+        }
+
+        for (int lane = 0; lane < lanes; lane++)
+        {
+            Scalar256 k = Scalar256.Read(Key(scalars, lane));
+            Ladder(in k, 255, tables[lane].Point, results.Slice(lane * KeyBytes, KeyBytes));
+        }
     }
 
     /// <summary>True when every byte is zero; time depends on the length alone.</summary>
@@ -152,6 +247,8 @@ public static class X25519
         FieldElement.Multiply(out x2, in x2, in z2);
         x2.ToBytes(result);
     }
+
+    private static ReadOnlySpan<byte> Key(ReadOnlySpan<byte> keys, int lane) => keys.Slice(lane * KeyBytes, KeyBytes);
 
     private static void CheckLanes(int lanes)
     {

@@ -22,18 +22,18 @@ internal struct SharedSecretExpansion
     public const int HeaderKeyBlocks = 1, SeedBlocks = 2, PayloadKeyBlocks = 7, BlindingFactorBlocks = 8;
     public const int AllBlocks = 9;
 
-    private static readonly HmacSha256Key ExpandSalt = HmacSha256Key.Create([]);
+    internal static readonly HmacSha256Key ExpandSalt = HmacSha256Key.Create([]);
 
-    private static readonly HmacSha256Key PayloadKeySalt =
+    internal static readonly HmacSha256Key PayloadKeySalt =
         HmacSha256Key.Create("sphinx-payload-key-V01-CS01-HKDF:SHA256-SALT"u8);
 
     private HmacSha256Key _key;
     private int _blocks;
 
-    private static ReadOnlySpan<byte> ExpandInfo =>
+    internal static ReadOnlySpan<byte> ExpandInfo =>
         "Dwste mou enan moxlo arketa makru kai ena upomoxlio gia na ton topothetisw kai tha kinisw thn gh."u8;
 
-    private static ReadOnlySpan<byte> PayloadKeyInfo => "sphinx-payload-key-V01-CS01-HKDF:SHA256-INFO"u8;
+    internal static ReadOnlySpan<byte> PayloadKeyInfo => "sphinx-payload-key-V01-CS01-HKDF:SHA256-INFO"u8;
 
     /// <summary>Extracts; no block of output exists yet.</summary>
     public static SharedSecretExpansion Start(ReadOnlySpan<byte> sharedSecret)

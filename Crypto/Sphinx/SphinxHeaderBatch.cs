@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using FastExit.Crypto.Lanes;
 using FastExit.Crypto.Primitives;
 
 namespace FastExit.Crypto.Sphinx;
@@ -13,15 +14,26 @@ namespace FastExit.Crypto.Sphinx;
 /// <para>Scalars: clamped versions fold their scalars mod l and pay one multiplication a hop (sphinx.md §4.4). That equals
 /// the chain of §4.2 only for keys on the curve; a key on the twist, which no node can own but a directory can list, takes
 /// the chain. Which one a key needs is remembered. Versions 1 and 257 multiply by the reduced product itself (§4.5).</para>
-/// <para>Constant time: in everything but public keys, versions and numbers of hops.</para>
+/// <para>A hop whose route has a table of its key (<see cref="SphinxRoute.Tables"/>) gets its multiplication from that; such
+/// a key is of the generator's order, where the folded scalar itself will do. A table that is not of the hop's key, or was
+/// disposed of, is left aside.</para>
+/// <para>All lanes go through every step together; a lane whose route is shorter idles through the hops that it has not.</para>
+/// <para>Constant time: in everything but public keys, versions, numbers of hops and which key has a table.</para>
 /// </remarks>
-public sealed class SphinxHeaderBatch
+public sealed partial class SphinxHeaderBatch
 {
     private const int Lanes = SphinxSizes.MaximumLanes, Hops = SphinxSizes.MaximumHops;
+    private const int MacEnd = SphinxSizes.AlphaBytes + SphinxSizes.MacBytes;
+
+    private readonly CpuLevel _level;
+    private readonly SharedSecretLanes _keys;
+    private readonly RandomReserve _random = new();
+    private readonly CurveKeyCache _curveKeys = new();
 
     private readonly int[] _hops = new int[Lanes];
     private readonly ushort[] _versions = new ushort[Lanes];
     private readonly byte[] _publicKeys = new byte[Lanes * Hops * X25519.KeyBytes];
+    private readonly X25519Table?[] _tables = new X25519Table?[Lanes * Hops];
     private readonly byte[] _addresses = new byte[Lanes * Hops * SphinxSizes.AddressBytes];
     private readonly ulong[] _delays = new ulong[Lanes * Hops];
     private readonly byte[] _destinations = new byte[Lanes * SphinxSizes.DestinationBytes];
@@ -30,17 +42,46 @@ public sealed class SphinxHeaderBatch
 
     private readonly byte[] _secrets = new byte[Lanes * X25519.KeyBytes];
     private readonly byte[] _folded = new byte[Lanes * GroupOrderScalar.Bytes];
-    private readonly byte[] _expanded = new byte[Lanes * Hops * SharedSecretExpansion.Bytes];
+    private readonly byte[] _shared = new byte[Lanes * X25519.KeyBytes];
     private readonly byte[] _headers = new byte[Lanes * SphinxSizes.HeaderBytes];
-    private readonly byte[] _payloadKeys = new byte[Lanes * Hops * SphinxSizes.PayloadKeyBytes];
-    private readonly byte[] _payloadSeeds = new byte[Lanes * Hops * SphinxSizes.SeedBytes];
 
+    // Hop by hop, in each the lanes.
+    private readonly byte[] _expanded = new byte[Hops * Lanes * SharedSecretExpansion.Bytes];
+    private readonly byte[] _streams = new byte[Hops * Lanes * SphinxSizes.StreamBytes];
+
+    // Lane by lane without gaps; _firstEntry says how many entries of other lanes are in front.
+    private readonly byte[] _payloadSeeds = new byte[Lanes * Hops * SphinxSizes.SeedBytes];
+    private readonly byte[] _payloadKeys = new byte[Lanes * Hops * SphinxSizes.PayloadKeyBytes];
+    private readonly int[] _firstEntry = new int[Lanes];
+    private int _entries;
+
+    // Of the lanes that go through one multiplication, in slots.
     private readonly byte[] _scalars = new byte[Lanes * X25519.KeyBytes];
     private readonly byte[] _points = new byte[Lanes * X25519.KeyBytes];
-    private readonly byte[] _shared = new byte[Lanes * X25519.KeyBytes];
+    private readonly X25519Table[] _slotTables = new X25519Table[Lanes];
+    private readonly byte[] _results = new byte[Lanes * X25519.KeyBytes];
     private readonly int[] _laneOfSlot = new int[Lanes];
-    private readonly byte[] _streams = new byte[Hops * SphinxSizes.StreamBytes];
-    private readonly CurveKeyCache _curveKeys = new();
+
+    private readonly LaneRange[] _streamRanges = new LaneRange[Lanes];
+    private readonly LaneRange[] _routings = new LaneRange[Lanes];
+    private readonly byte[] _macs = new byte[Lanes * SphinxSizes.MacBytes];
+
+    /// <summary>A workspace for the level of this process.</summary>
+    public SphinxHeaderBatch()
+        : this(CpuLevels.Current)
+    {
+    }
+
+    internal SphinxHeaderBatch(CpuLevel level)
+    {
+        _level = level;
+        _keys = new(level);
+        for (int lane = 0; lane < Lanes; lane++)
+        {
+            _streamRanges[lane] = new(lane * SphinxSizes.StreamBytes, SphinxSizes.StreamBytes);
+            _routings[lane] = new(lane * SphinxSizes.HeaderBytes + MacEnd, SphinxSizes.RoutingBytes);
+        }
+    }
 
     /// <summary>Lanes added since the last <see cref="Clear"/>.</summary>
     public int Count { get; private set; }
@@ -48,14 +89,17 @@ public sealed class SphinxHeaderBatch
     /// <summary>Forgets all lanes and wipes their secrets.</summary>
     public void Clear()
     {
-        CryptographicOperations.ZeroMemory(_secrets);
-        CryptographicOperations.ZeroMemory(_folded);
-        CryptographicOperations.ZeroMemory(_scalars);
-        CryptographicOperations.ZeroMemory(_shared);
-        CryptographicOperations.ZeroMemory(_streams);
-        CryptographicOperations.ZeroMemory(_expanded.AsSpan(0, Count * Hops * SharedSecretExpansion.Bytes));
-        CryptographicOperations.ZeroMemory(_payloadKeys.AsSpan(0, Count * Hops * SphinxSizes.PayloadKeyBytes));
-        CryptographicOperations.ZeroMemory(_payloadSeeds.AsSpan(0, Count * Hops * SphinxSizes.SeedBytes));
+        if (Count == 0)
+            return;
+        foreach (byte[] secrets in (ReadOnlySpan<byte[]>)
+            [_secrets, _folded, _shared, _scalars, _results, _streams, _expanded, _payloadSeeds, _payloadKeys])
+        {
+            CryptographicOperations.ZeroMemory(secrets);
+        }
+
+        Array.Clear(_tables);
+        Array.Clear(_slotTables);
+        _entries = 0;
         Count = 0;
     }
 
@@ -64,11 +108,9 @@ public sealed class SphinxHeaderBatch
     {
         if (Count == Lanes || !route.IsValid)
             return -1;
-        Span<byte> random = stackalloc byte[X25519.KeyBytes + SphinxSizes.MaximumPaddingBytes];
-        random = random[..(X25519.KeyBytes + SphinxSizes.PaddingBytes(route.Hops))];
-        RandomNumberGenerator.Fill(random);
-        int lane = Add(route, version, random[..X25519.KeyBytes], random[X25519.KeyBytes..]);
-        CryptographicOperations.ZeroMemory(random);
+        int lane = AddRoute(route, version);
+        _random.Fill(Slice(_secrets, lane, X25519.KeyBytes));
+        _random.Fill(Padding(lane));
         return lane;
     }
 
@@ -84,16 +126,9 @@ public sealed class SphinxHeaderBatch
             return -1;
         }
 
-        int lane = Count++;
-        _hops[lane] = route.Hops;
-        _versions[lane] = version;
-        route.PublicKeys.CopyTo(_publicKeys.AsSpan(lane * Hops * X25519.KeyBytes));
-        route.Addresses.CopyTo(_addresses.AsSpan(lane * Hops * SphinxSizes.AddressBytes));
-        route.Delays.CopyTo(_delays.AsSpan(lane * Hops));
-        route.Destination.CopyTo(_destinations.AsSpan(lane * SphinxSizes.DestinationBytes));
-        route.Identifier.CopyTo(_identifiers.AsSpan(lane * SphinxSizes.IdentifierBytes));
+        int lane = AddRoute(route, version);
         initialSecret.CopyTo(Slice(_secrets, lane, X25519.KeyBytes));
-        padding.CopyTo(Slice(_paddings, lane, SphinxSizes.MaximumPaddingBytes));
+        padding.CopyTo(Padding(lane));
         return lane;
     }
 
@@ -103,19 +138,31 @@ public sealed class SphinxHeaderBatch
     /// </summary>
     public void Build(bool derivePayloadKeys = true)
     {
+        if (Count == 0)
+            return;
+        int hops = 0;
+        for (int lane = 0; lane < Count; lane++)
+            hops = Math.Max(hops, _hops[lane]);
+        PrefetchTables(0);
         BuildAlphas();
-        for (int hop = 0; hop < Hops; hop++)
+        for (int hop = 0; hop < hops; hop++)
         {
-            AgreeWithHop(hop);
-            for (int lane = 0; lane < Count; lane++)
-            {
-                if (hop < _hops[lane])
-                    Derive(lane, hop, derivePayloadKeys);
-            }
+            AgreeByTables(hop);
+            AgreeByLadders(hop);
+            if (hop + 1 < hops)
+                PrefetchTables(hop + 1);
+            Derive(hop);
         }
 
+        if (derivePayloadKeys)
+            _keys.ExpandSeeds(_payloadSeeds.AsSpan(0, _entries * SphinxSizes.SeedBytes), _payloadKeys);
+        CopyExplicitKeys();
+        _keys.Clear();
+        MakeStreams(hops);
         for (int lane = 0; lane < Count; lane++)
-            Assemble(lane);
+            AppendFiller(lane);
+        for (int hop = hops - 1; hop >= 0; hop--)
+            WriteHop(hop);
     }
 
     /// <summary>The 348 bytes of a built header.</summary>
@@ -123,11 +170,20 @@ public sealed class SphinxHeaderBatch
 
     /// <summary>Payload keys, 192 bytes a hop in route order.</summary>
     public ReadOnlySpan<byte> PayloadKeys(int lane) =>
-        _payloadKeys.AsSpan(lane * Hops * SphinxSizes.PayloadKeyBytes, _hops[lane] * SphinxSizes.PayloadKeyBytes);
+        _payloadKeys.AsSpan(PayloadKeysOffset(lane), _hops[lane] * SphinxSizes.PayloadKeyBytes);
 
     /// <summary>Payload key seeds, 16 bytes a hop in route order: what a SURB of version 259 carries.</summary>
     public ReadOnlySpan<byte> PayloadSeeds(int lane) =>
-        _payloadSeeds.AsSpan(lane * Hops * SphinxSizes.SeedBytes, _hops[lane] * SphinxSizes.SeedBytes);
+        _payloadSeeds.AsSpan(_firstEntry[lane] * SphinxSizes.SeedBytes, _hops[lane] * SphinxSizes.SeedBytes);
+
+    /// <summary>The payload keys of all lanes, for <see cref="PayloadLane.KeysOffset"/>.</summary>
+    internal ReadOnlySpan<byte> AllPayloadKeys => _payloadKeys;
+
+    /// <summary>Where in <see cref="AllPayloadKeys"/> a lane's begin.</summary>
+    internal int PayloadKeysOffset(int lane) => _firstEntry[lane] * SphinxSizes.PayloadKeyBytes;
+
+    /// <summary>Number of hops of a lane's route.</summary>
+    public int HopsOf(int lane) => _hops[lane];
 
     /// <summary>Padded address of the first hop, 32 bytes: where the packet is sent to.</summary>
     public ReadOnlySpan<byte> FirstHop(int lane) => Address(lane, 0);
@@ -141,48 +197,93 @@ public sealed class SphinxHeaderBatch
 
     private Span<byte> Address(int lane, int hop) => Slice(_addresses, lane * Hops + hop, SphinxSizes.AddressBytes);
 
-    private Span<byte> Expanded(int lane, int hop) => Slice(_expanded, lane * Hops + hop, SharedSecretExpansion.Bytes);
+    private Span<byte> Expanded(int lane, int hop) => Slice(_expanded, hop * Lanes + lane, SharedSecretExpansion.Bytes);
 
     private Span<byte> BlindingFactor(int lane, int hop) =>
         Expanded(lane, hop).Slice(SharedSecretExpansion.BlindingFactorOffset, X25519.KeyBytes);
 
     private Span<byte> Folded(int lane) => Slice(_folded, lane, GroupOrderScalar.Bytes);
 
+    private Span<byte> Padding(int lane) =>
+        Slice(_paddings, lane, SphinxSizes.MaximumPaddingBytes)[..SphinxSizes.PaddingBytes(_hops[lane])];
+
+    private int AddRoute(SphinxRoute route, ushort version)
+    {
+        int lane = Count++;
+        _hops[lane] = route.Hops;
+        _versions[lane] = version;
+        _firstEntry[lane] = _entries;
+        _entries += route.Hops;
+        route.PublicKeys.CopyTo(_publicKeys.AsSpan(lane * Hops * X25519.KeyBytes));
+        for (int hop = 0; hop < route.Tables.Length; hop++)
+        {
+            X25519Table? table = route.Tables[hop];
+            if (table is not null && table.IsOf(PublicKey(lane, hop)))
+                _tables[lane * Hops + hop] = table;
+        }
+
+        route.Addresses.CopyTo(_addresses.AsSpan(lane * Hops * SphinxSizes.AddressBytes));
+        route.Delays.CopyTo(_delays.AsSpan(lane * Hops));
+        route.Destination.CopyTo(_destinations.AsSpan(lane * SphinxSizes.DestinationBytes));
+        route.Identifier.CopyTo(_identifiers.AsSpan(lane * SphinxSizes.IdentifierBytes));
+        return lane;
+    }
+
+    // Folds the secrets and multiplies the base point by them, clamped or reduced: both below 2^255.
     private void BuildAlphas()
+    {
+        for (int lane = 0; lane < Count; lane++)
+        {
+            Span<byte> secret = Slice(_secrets, lane, X25519.KeyBytes), scalar = Slice(_scalars, lane, X25519.KeyBytes);
+            if (SphinxVersion.HasReducedScalars(_versions[lane]))
+            {
+                GroupOrderScalar.Reduce(secret, Folded(lane));
+                Folded(lane).CopyTo(scalar);
+            }
+            else
+            {
+                GroupOrderScalar.ReduceClamped(secret, Folded(lane));
+                Scalar256.Read(secret).Clamped().Write(scalar);
+            }
+        }
+
+        X25519.MultiplyBaseUnclampedLanes(_level, _scalars, _results, Count);
+        for (int lane = 0; lane < Count; lane++)
+            Slice(_results, lane, X25519.KeyBytes).CopyTo(Slice(_headers, lane, SphinxSizes.HeaderBytes));
+    }
+
+    private void PrefetchTables(int hop)
+    {
+        for (int lane = 0; lane < Count; lane++)
+            _tables[lane * Hops + hop]?.Prefetch();
+    }
+
+    // Leaves each lane's shared secret with this hop in _shared: first the lanes that have a table of the hop's key.
+    private void AgreeByTables(int hop)
     {
         int slots = 0;
         for (int lane = 0; lane < Count; lane++)
         {
-            Span<byte> secret = Slice(_secrets, lane, X25519.KeyBytes);
-            if (SphinxVersion.HasReducedScalars(_versions[lane]))
-            {
-                GroupOrderScalar.Reduce(secret, Folded(lane));
-                X25519.MultiplyBaseUnclamped(Folded(lane), Slice(_headers, lane, SphinxSizes.HeaderBytes));
+            if (_tables[lane * Hops + hop] is not { } table)
                 continue;
-            }
-
-            GroupOrderScalar.ReduceClamped(secret, Folded(lane));
-            secret.CopyTo(Slice(_scalars, slots, X25519.KeyBytes));
+            Folded(lane).CopyTo(Slice(_scalars, slots, X25519.KeyBytes));
+            _slotTables[slots] = table;
             _laneOfSlot[slots++] = lane;
         }
 
         if (slots == 0)
             return;
-        X25519.MultiplyBaseLanes(_scalars, _points, slots);
-        for (int slot = 0; slot < slots; slot++)
-        {
-            Slice(_points, slot, X25519.KeyBytes)
-                .CopyTo(Slice(_headers, _laneOfSlot[slot], SphinxSizes.HeaderBytes));
-        }
+        X25519.MultiplyTableLanes(_level, _scalars, _slotTables.AsSpan(0, slots), _results, slots);
+        TakeShared(slots);
     }
 
-    // Leaves each lane's shared secret with this hop in _shared, in slots; lanes with a twist key get theirs alone.
-    private void AgreeWithHop(int hop)
+    // The lanes without a table; those with a twist key alone.
+    private void AgreeByLadders(int hop)
     {
         int slots = 0;
         for (int lane = 0; lane < Count; lane++)
         {
-            if (hop >= _hops[lane])
+            if (hop >= _hops[lane] || _tables[lane * Hops + hop] is not null)
                 continue;
             Span<byte> scalar = Slice(_scalars, slots, X25519.KeyBytes);
             if (SphinxVersion.HasReducedScalars(_versions[lane]))
@@ -205,104 +306,70 @@ public sealed class SphinxHeaderBatch
 
         if (slots == 0)
             return;
-        X25519.MultiplyUnclampedLanes(_scalars, _points, _shared, slots);
+        X25519.MultiplyUnclampedLanes(_level, _scalars, _points, _results, slots);
+        TakeShared(slots);
+    }
+
+    private void TakeShared(int slots)
+    {
         for (int slot = 0; slot < slots; slot++)
-        {
-            Slice(_shared, slot, X25519.KeyBytes)
-                .CopyTo(Expanded(_laneOfSlot[slot], hop)[SharedSecretExpansion.ReplayTagOffset..]);
-        }
+            Slice(_results, slot, X25519.KeyBytes).CopyTo(Slice(_shared, _laneOfSlot[slot], X25519.KeyBytes));
     }
 
     // sphinx.md §4.2: one clamped multiplication for the secret and one for every hop before.
     private void AgreeByChain(int lane, int hop)
     {
-        Span<byte> shared = Expanded(lane, hop)[SharedSecretExpansion.ReplayTagOffset..];
-        X25519.Multiply(Slice(_secrets, lane, X25519.KeyBytes), PublicKey(lane, hop), shared);
+        Span<byte> shared = Slice(_shared, lane, X25519.KeyBytes);
+        X25519.MultiplyLanes(_level, Slice(_secrets, lane, X25519.KeyBytes), PublicKey(lane, hop), shared, 1);
         for (int before = 0; before < hop; before++)
-            X25519.Multiply(BlindingFactor(lane, before), shared, shared);
+            X25519.MultiplyLanes(_level, BlindingFactor(lane, before), shared, shared, 1);
     }
 
-    // The place of the replay tag, which a sender never needs, holds the shared secret on the way in.
-    private void Derive(int lane, int hop, bool derivePayloadKeys)
+    // Keys of this hop for every lane, as far as the one needs them that needs most.
+    private void Derive(int hop)
     {
-        Span<byte> expanded = Expanded(lane, hop);
-        bool explicitKeys = SphinxVersion.HasExplicitKeys(_versions[lane]);
-        bool last = hop == _hops[lane] - 1;
-        int blocks = SharedSecretExpansion.BlindingFactorBlocks;
-        if (last)
-            blocks = explicitKeys ? SharedSecretExpansion.PayloadKeyBlocks : SharedSecretExpansion.SeedBlocks;
-        SharedSecretExpansion expansion =
-            SharedSecretExpansion.Start(expanded[SharedSecretExpansion.ReplayTagOffset..]);
-        expansion.ExtendTo(blocks, expanded);
-
-        ReadOnlySpan<byte> keyField = expanded[SharedSecretExpansion.PayloadKeyOffset..];
-        Span<byte> seed = Slice(_payloadSeeds, lane * Hops + hop, SphinxSizes.SeedBytes);
-        Span<byte> payloadKey = Slice(_payloadKeys, lane * Hops + hop, SphinxSizes.PayloadKeyBytes);
-        keyField[..SphinxSizes.SeedBytes].CopyTo(seed);
-        if (explicitKeys)
-            keyField[..SphinxSizes.PayloadKeyBytes].CopyTo(payloadKey);
-        else if (derivePayloadKeys)
-            SharedSecretExpansion.ExpandSeed(seed, payloadKey);
-
-        if (last)
-            return;
-        if (SphinxVersion.HasReducedScalars(_versions[lane]))
-            GroupOrderScalar.Multiply(Folded(lane), BlindingFactor(lane, hop), Folded(lane));
-        else
-            GroupOrderScalar.MultiplyClamped(Folded(lane), BlindingFactor(lane, hop), Folded(lane));
-    }
-
-    // sphinx.md §6 steps 2 to 5.
-    private void Assemble(int lane)
-    {
-        int last = _hops[lane] - 1;
-        int ownBytes = SphinxSizes.RoutingBytes - SphinxSizes.RoutingBlockBytes * last;
-        Span<byte> filler = stackalloc byte[SphinxSizes.RoutingBlockBytes * (Hops - 1)];
-        filler.Clear();
-        for (int hop = 0; hop <= last; hop++)
+        int blocks = 0;
+        for (int lane = 0; lane < Count; lane++)
+            blocks = Math.Max(blocks, BlocksWanted(lane, hop));
+        _keys.Start(_shared, Count);
+        _keys.ExtendTo(blocks, _expanded.AsSpan(hop * Lanes * SharedSecretExpansion.Bytes), SharedSecretExpansion.Bytes);
+        for (int lane = 0; lane < Count; lane++)
         {
-            Span<byte> stream = Slice(_streams, hop, SphinxSizes.StreamBytes);
-            stream = hop < last ? stream : stream[..ownBytes];
-            AesCtr.Keystream(StreamKey(lane, hop), stream);
-            if (hop == last)
-                break;
-            int fillerBytes = SphinxSizes.RoutingBlockBytes * (hop + 1);
-            Xor(filler[..fillerBytes], stream[^fillerBytes..]);
-        }
-
-        Span<byte> header = Slice(_headers, lane, SphinxSizes.HeaderBytes);
-        Span<byte> mac = header.Slice(SphinxSizes.AlphaBytes, SphinxSizes.MacBytes);
-        Span<byte> routing = header[(SphinxSizes.AlphaBytes + SphinxSizes.MacBytes)..];
-        RoutingBlock.WriteFinal(
-            routing,
-            _versions[lane],
-            Slice(_destinations, lane, SphinxSizes.DestinationBytes),
-            Slice(_identifiers, lane, SphinxSizes.IdentifierBytes));
-        Slice(_paddings, lane, SphinxSizes.MaximumPaddingBytes)[..(ownBytes - SphinxSizes.FinalMetaBytes)]
-            .CopyTo(routing[SphinxSizes.FinalMetaBytes..]);
-        Xor(routing[..ownBytes], _streams.AsSpan(last * SphinxSizes.StreamBytes));
-        filler[..(SphinxSizes.RoutingBytes - ownBytes)].CopyTo(routing[ownBytes..]);
-        RoutingBlock.ComputeMac(MacKey(lane, last), routing, mac);
-
-        for (int hop = last - 1; hop >= 0; hop--)
-        {
-            routing[..^SphinxSizes.RoutingBlockBytes].CopyTo(routing[SphinxSizes.RoutingBlockBytes..]);
-            RoutingBlock.WriteForward(
-                routing, _versions[lane], Address(lane, hop + 1), _delays[lane * Hops + hop], mac);
-            Xor(routing, _streams.AsSpan(hop * SphinxSizes.StreamBytes));
-            RoutingBlock.ComputeMac(MacKey(lane, hop), routing, mac);
+            if (hop >= _hops[lane])
+                continue;
+            Expanded(lane, hop).Slice(SharedSecretExpansion.PayloadKeyOffset, SphinxSizes.SeedBytes)
+                .CopyTo(Slice(_payloadSeeds, _firstEntry[lane] + hop, SphinxSizes.SeedBytes));
+            if (hop == _hops[lane] - 1)
+                continue;
+            if (SphinxVersion.HasReducedScalars(_versions[lane]))
+                GroupOrderScalar.Multiply(Folded(lane), BlindingFactor(lane, hop), Folded(lane));
+            else
+                GroupOrderScalar.MultiplyClamped(Folded(lane), BlindingFactor(lane, hop), Folded(lane));
         }
     }
 
-    private Span<byte> StreamKey(int lane, int hop) =>
-        Expanded(lane, hop).Slice(SharedSecretExpansion.StreamKeyOffset, AesCtr.KeyBytes);
-
-    private Span<byte> MacKey(int lane, int hop) =>
-        Expanded(lane, hop).Slice(SharedSecretExpansion.MacKeyOffset, SphinxSizes.MacBytes);
-
-    private static void Xor(Span<byte> data, ReadOnlySpan<byte> stream)
+    private int BlocksWanted(int lane, int hop)
     {
-        for (int i = 0; i < data.Length; i++)
-            data[i] ^= stream[i];
+        if (hop >= _hops[lane])
+            return 0;
+        if (hop < _hops[lane] - 1)
+            return SharedSecretExpansion.BlindingFactorBlocks;
+        return SphinxVersion.HasExplicitKeys(_versions[lane])
+            ? SharedSecretExpansion.PayloadKeyBlocks
+            : SharedSecretExpansion.SeedBlocks;
+    }
+
+    private void CopyExplicitKeys()
+    {
+        for (int lane = 0; lane < Count; lane++)
+        {
+            if (!SphinxVersion.HasExplicitKeys(_versions[lane]))
+                continue;
+            for (int hop = 0; hop < _hops[lane]; hop++)
+            {
+                Expanded(lane, hop).Slice(SharedSecretExpansion.PayloadKeyOffset, SphinxSizes.PayloadKeyBytes)
+                    .CopyTo(Slice(_payloadKeys, _firstEntry[lane] + hop, SphinxSizes.PayloadKeyBytes));
+            }
+        }
     }
 }

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Security.Cryptography;
+using FastExit.Crypto.Lanes;
 using FastExit.Crypto.Primitives;
 
 namespace FastExit.Crypto.Sphinx;
@@ -12,9 +13,11 @@ namespace FastExit.Crypto.Sphinx;
 /// <para>Use: <see cref="OpenHeaders"/>; look at the lanes that are HeaderValid, check their replay tags and set Skipped
 /// where one is known; <see cref="OpenPayloads"/> with the same lanes in the same order. A bad packet gets a status; it
 /// throws nothing and does not touch its neighbours.</para>
-/// <para>Nothing of a packet is used before its code is checked, and no key beyond stream and MAC key is derived before
-/// that. As in the network's own nodes an all-zero shared secret is accepted (whoever makes one could make an ordinary
-/// packet as well), and so is every version number.</para>
+/// <para>Nothing of a packet is used before its code is checked, and of its keys only stream and MAC key are derived before
+/// that; if no lane's code is good, nothing else is derived at all. (Beside good lanes a bad one is carried along through the
+/// derivation, which costs no time there; what comes out is overwritten by zeros unread.) As in the network's own nodes an
+/// all-zero shared secret is accepted (whoever makes one could make an ordinary packet as well), and so is every version
+/// number.</para>
 /// <para>Constant time: in keys and secrets. What a header says (flag, version) decides what is done next, as it must.</para>
 /// </remarks>
 public sealed class SphinxHopBatch
@@ -22,14 +25,45 @@ public sealed class SphinxHopBatch
     private const int Lanes = SphinxSizes.MaximumLanes;
     private const int MacEnd = SphinxSizes.AlphaBytes + SphinxSizes.MacBytes;
 
+    private readonly CpuLevel _level;
+    private readonly SharedSecretLanes _keys;
     private readonly byte[] _scalars = new byte[Lanes * X25519.KeyBytes];
     private readonly byte[] _points = new byte[Lanes * X25519.KeyBytes];
     private readonly byte[] _results = new byte[Lanes * X25519.KeyBytes];
     private readonly int[] _laneOfSlot = new int[Lanes];
+    private readonly byte[] _macs = new byte[Lanes * SphinxSizes.MacBytes];
+    private readonly LaneRange[] _routings = new LaneRange[Lanes];
+
+    // By slot of OpenHeaders, and for OpenPayloads the slot of each lane.
     private readonly byte[] _expanded = new byte[Lanes * SharedSecretExpansion.Bytes];
+    private readonly int[] _slotOfLane = new int[Lanes];
+
+    private readonly byte[] _seeds = new byte[Lanes * SphinxSizes.SeedBytes];
     private readonly byte[] _payloadKeys = new byte[Lanes * SphinxSizes.PayloadKeyBytes];
     private readonly LionessLane[] _payloads = new LionessLane[Lanes];
-    private readonly byte[] _routing = new byte[SphinxSizes.StreamBytes];
+    private readonly byte[] _blocks = new byte[Lanes * RoutingBlock.MetaBytes];
+    private readonly LaneRange[] _blockRanges = new LaneRange[Lanes];
+    private readonly byte[] _streamKeys = new byte[Lanes * AesCtr.KeyBytes];
+    private readonly byte[] _shifted = new byte[Lanes * SphinxSizes.StreamBytes];
+    private readonly LaneRange[] _shiftedRanges = new LaneRange[Lanes];
+    private readonly int[] _forwardLanes = new int[Lanes];
+
+    /// <summary>A workspace for the level of this process.</summary>
+    public SphinxHopBatch()
+        : this(CpuLevels.Current)
+    {
+    }
+
+    internal SphinxHopBatch(CpuLevel level)
+    {
+        _level = level;
+        _keys = new(level);
+        for (int slot = 0; slot < Lanes; slot++)
+        {
+            _blockRanges[slot] = new(slot * RoutingBlock.MetaBytes, RoutingBlock.MetaBytes);
+            _shiftedRanges[slot] = new(slot * SphinxSizes.StreamBytes, SphinxSizes.StreamBytes);
+        }
+    }
 
     /// <summary>
     /// Whether a forward hop wants an IPv4 or IPv6 next hop (sphinx.md §7.1 step 9), true unless set. The packet format
@@ -56,23 +90,28 @@ public sealed class SphinxHopBatch
             privateKeys.Slice(lane.Key * X25519.KeyBytes, X25519.KeyBytes)
                 .CopyTo(Slice(_scalars, slots, X25519.KeyBytes));
             region.Slice(lane.Offset, X25519.KeyBytes).CopyTo(Slice(_points, slots, X25519.KeyBytes));
+            _slotOfLane[i] = slots;
             _laneOfSlot[slots++] = i;
         }
 
         if (slots == 0)
             return;
-        X25519.MultiplyLanes(_scalars, _points, _results, slots);
+        X25519.MultiplyLanes(_level, _scalars, _points, _results, slots);
+        _keys.Start(_results, slots);
+        _keys.ExtendTo(SharedSecretExpansion.HeaderKeyBlocks, _expanded, SharedSecretExpansion.Bytes);
+        if (CheckMacs(region, lanes, slots) && ReadRouting(region, lanes, slots))
+            _keys.ExtendTo(SharedSecretExpansion.AllBlocks, _expanded, SharedSecretExpansion.Bytes);
+
         for (int slot = 0; slot < slots; slot++)
         {
-            int i = _laneOfSlot[slot];
-            ref SphinxLane lane = ref lanes[i];
-            OpenHeader(
-                region.Slice(lane.Offset, SphinxSizes.HeaderBytes),
-                ref lane,
-                Slice(_results, slot, X25519.KeyBytes),
-                Slice(_expanded, i, SharedSecretExpansion.Bytes));
+            ref SphinxLane lane = ref lanes[_laneOfSlot[slot]];
+            if (lane.Status == SphinxStatus.HeaderValid)
+                Expanded(slot)[SharedSecretExpansion.ReplayTagOffset..].CopyTo(lane.ReplayTag);
+            else
+                CryptographicOperations.ZeroMemory(Expanded(slot));
         }
 
+        _keys.Clear();
         CryptographicOperations.ZeroMemory(_scalars);
         CryptographicOperations.ZeroMemory(_results);
     }
@@ -86,47 +125,56 @@ public sealed class SphinxHopBatch
     {
         ArgumentOutOfRangeException.ThrowIfGreaterThan(lanes.Length, Lanes);
         int slots = 0;
-        for (int i = 0; i < lanes.Length; i++)
+        foreach (bool explicitKeys in (ReadOnlySpan<bool>)[false, true])
         {
-            ref SphinxLane lane = ref lanes[i];
-            if (lane.Status != SphinxStatus.HeaderValid)
-                continue;
-            int payloadBytes = lane.Length - SphinxSizes.HeaderBytes;
-            if (lane.IsForward && !allowForward)
-                lane.Status = SphinxStatus.Forward;
-            else if (payloadBytes < SphinxSizes.MinimumPayloadBytes)
-                lane.Status = SphinxStatus.BadPayload;
-            else if (lane.IsForward && ChecksNextHop && lane.NextHop[0] is not (4 or 6))
-                lane.Status = SphinxStatus.BadAddress;
-            if (lane.Status != SphinxStatus.HeaderValid)
-                continue;
-            DerivePayloadKey(
-                lane.Version,
-                Slice(_expanded, i, SharedSecretExpansion.Bytes)[SharedSecretExpansion.PayloadKeyOffset..],
-                Slice(_payloadKeys, slots, SphinxSizes.PayloadKeyBytes));
-            _payloads[slots] = new(lane.Offset + SphinxSizes.HeaderBytes, payloadBytes);
-            _laneOfSlot[slots++] = i;
+            // Slots of lanes with seeds come first, so that their keys come out of one derivation in place.
+            for (int i = 0; i < lanes.Length; i++)
+            {
+                ref SphinxLane lane = ref lanes[i];
+                if (SphinxVersion.HasExplicitKeys(lane.Version) != explicitKeys || !WantsPayload(ref lane, allowForward))
+                    continue;
+                ReadOnlySpan<byte> keyField = Expanded(_slotOfLane[i])[SharedSecretExpansion.PayloadKeyOffset..];
+                if (explicitKeys)
+                    keyField[..SphinxSizes.PayloadKeyBytes].CopyTo(Slice(_payloadKeys, slots, SphinxSizes.PayloadKeyBytes));
+                else
+                    keyField[..SphinxSizes.SeedBytes].CopyTo(Slice(_seeds, slots, SphinxSizes.SeedBytes));
+                _payloads[slots] = new(lane.Offset + SphinxSizes.HeaderBytes, lane.Length - SphinxSizes.HeaderBytes);
+                _laneOfSlot[slots++] = i;
+            }
+
+            if (!explicitKeys && slots > 0)
+                _keys.ExpandSeeds(_seeds.AsSpan(0, slots * SphinxSizes.SeedBytes), _payloadKeys);
         }
 
         if (slots > 0)
         {
-            Lioness.DecryptLanes(region, _payloads.AsSpan(0, slots), _payloadKeys);
-            BlindForwardLanes(region, lanes, slots);
+            Lioness.DecryptLanes(_level, region, _payloads.AsSpan(0, slots), _payloadKeys);
+            int forward = 0;
             for (int slot = 0; slot < slots; slot++)
             {
                 int i = _laneOfSlot[slot];
                 if (lanes[i].IsForward)
-                    ShiftHeader(region, ref lanes[i], Slice(_expanded, i, SharedSecretExpansion.Bytes));
+                    _forwardLanes[forward++] = i;
                 else
                     Recover(region, ref lanes[i]);
             }
+
+            if (forward > 0)
+            {
+                BlindAlphas(region, lanes, _forwardLanes.AsSpan(0, forward));
+                ShiftHeaders(region, lanes, _forwardLanes.AsSpan(0, forward));
+            }
         }
 
+        _keys.Clear();
         CryptographicOperations.ZeroMemory(_expanded);
+        CryptographicOperations.ZeroMemory(_seeds);
         CryptographicOperations.ZeroMemory(_payloadKeys);
     }
 
     private static Span<byte> Slice(byte[] array, int index, int bytes) => array.AsSpan(index * bytes, bytes);
+
+    private Span<byte> Expanded(int slot) => Slice(_expanded, slot, SharedSecretExpansion.Bytes);
 
     private static SphinxStatus CheckPlace(in SphinxLane lane, int regionBytes, int keysBytes)
     {
@@ -135,31 +183,67 @@ public sealed class SphinxHopBatch
         return (uint)lane.Key < (uint)(keysBytes / X25519.KeyBytes) ? SphinxStatus.None : SphinxStatus.Skipped;
     }
 
-    private static void OpenHeader(
-        ReadOnlySpan<byte> header, ref SphinxLane lane, ReadOnlySpan<byte> sharedSecret, Span<byte> expanded)
+    // False if no lane's code is good; the others get their status.
+    private bool CheckMacs(ReadOnlySpan<byte> region, Span<SphinxLane> lanes, int slots)
     {
-        SharedSecretExpansion expansion = SharedSecretExpansion.Start(sharedSecret);
-        expansion.ExtendTo(SharedSecretExpansion.HeaderKeyBlocks, expanded);
-        Span<byte> mac = stackalloc byte[SphinxSizes.MacBytes];
-        RoutingBlock.ComputeMac(
-            expanded.Slice(SharedSecretExpansion.MacKeyOffset, SphinxSizes.MacBytes), header[MacEnd..], mac);
-        if (!CryptographicOperations.FixedTimeEquals(mac, header[SphinxSizes.AlphaBytes..MacEnd]))
+        for (int slot = 0; slot < slots; slot++)
+            _routings[slot] = new(lanes[_laneOfSlot[slot]].Offset + MacEnd, SphinxSizes.RoutingBytes);
+        HmacSha256Lanes.Compute(
+            _level,
+            new(_expanded.AsSpan(SharedSecretExpansion.MacKeyOffset), SharedSecretExpansion.Bytes, SphinxSizes.MacBytes),
+            region,
+            _routings.AsSpan(0, slots),
+            _macs,
+            SphinxSizes.MacBytes,
+            SphinxSizes.MacBytes);
+        bool any = false;
+        for (int slot = 0; slot < slots; slot++)
         {
-            lane.Status = SphinxStatus.BadMac;
-            return;
+            ref SphinxLane lane = ref lanes[_laneOfSlot[slot]];
+            ReadOnlySpan<byte> received = region.Slice(lane.Offset + SphinxSizes.AlphaBytes, SphinxSizes.MacBytes);
+            bool good = CryptographicOperations.FixedTimeEquals(Slice(_macs, slot, SphinxSizes.MacBytes), received);
+            lane.Status = good ? SphinxStatus.HeaderValid : SphinxStatus.BadMac;
+            any |= good;
         }
 
-        Span<byte> block = stackalloc byte[RoutingBlock.MetaBytes];
-        header.Slice(MacEnd, block.Length).CopyTo(block);
-        AesCtr.TransformZeroIv(expanded[..AesCtr.KeyBytes], block);
+        return any;
+    }
+
+    // What the blocks say, for lanes whose code is good; false if none is of a kind that exists.
+    private bool ReadRouting(ReadOnlySpan<byte> region, Span<SphinxLane> lanes, int slots)
+    {
+        for (int slot = 0; slot < slots; slot++)
+        {
+            Span<byte> block = Slice(_blocks, slot, RoutingBlock.MetaBytes);
+            ref readonly SphinxLane lane = ref lanes[_laneOfSlot[slot]];
+            if (lane.Status == SphinxStatus.HeaderValid)
+                region.Slice(lane.Offset + MacEnd, block.Length).CopyTo(block);
+            else
+                block.Clear();
+        }
+
+        AesCtr.TransformZeroIvLanes(
+            _level,
+            new(_expanded.AsSpan(SharedSecretExpansion.StreamKeyOffset), SharedSecretExpansion.Bytes, AesCtr.KeyBytes),
+            _blocks,
+            _blockRanges.AsSpan(0, slots));
+        bool any = false;
+        for (int slot = 0; slot < slots; slot++)
+        {
+            ref SphinxLane lane = ref lanes[_laneOfSlot[slot]];
+            if (lane.Status != SphinxStatus.HeaderValid)
+                continue;
+            lane.Status = ReadBlock(Slice(_blocks, slot, RoutingBlock.MetaBytes), ref lane);
+            any |= lane.Status == SphinxStatus.HeaderValid;
+        }
+
+        return any;
+    }
+
+    private static SphinxStatus ReadBlock(ReadOnlySpan<byte> block, ref SphinxLane lane)
+    {
         if (block[0] is not (RoutingBlock.ForwardFlag or RoutingBlock.FinalFlag))
-        {
-            lane.Status = SphinxStatus.BadRouting;
-            return;
-        }
-
-        expansion.ExtendTo(SharedSecretExpansion.AllBlocks, expanded);
-        expanded[SharedSecretExpansion.ReplayTagOffset..].CopyTo(lane.ReplayTag);
+            return SphinxStatus.BadRouting;
         lane.IsForward = block[0] == RoutingBlock.ForwardFlag;
         lane.Version = BinaryPrimitives.ReadUInt16BigEndian(block[RoutingBlock.VersionOffset..]);
         if (lane.IsForward)
@@ -173,65 +257,84 @@ public sealed class SphinxHopBatch
             block.Slice(RoutingBlock.IdentifierOffset, SphinxSizes.IdentifierBytes).CopyTo(lane.Identifier);
         }
 
-        lane.Status = SphinxStatus.HeaderValid;
+        return SphinxStatus.HeaderValid;
     }
 
-    private static void DerivePayloadKey(ushort version, ReadOnlySpan<byte> keyField, Span<byte> payloadKey)
+    // False for a lane that is not HeaderValid or ends here, with the status it ends with.
+    private bool WantsPayload(ref SphinxLane lane, bool allowForward)
     {
-        if (SphinxVersion.HasExplicitKeys(version))
-            keyField[..SphinxSizes.PayloadKeyBytes].CopyTo(payloadKey);
-        else
-            SharedSecretExpansion.ExpandSeed(keyField[..SphinxSizes.SeedBytes], payloadKey);
+        if (lane.Status != SphinxStatus.HeaderValid)
+            return false;
+        if (lane.IsForward && !allowForward)
+            lane.Status = SphinxStatus.Forward;
+        else if (lane.Length - SphinxSizes.HeaderBytes < SphinxSizes.MinimumPayloadBytes)
+            lane.Status = SphinxStatus.BadPayload;
+        else if (lane.IsForward && ChecksNextHop && lane.NextHop[0] is not (4 or 6))
+            lane.Status = SphinxStatus.BadAddress;
+        return lane.Status == SphinxStatus.HeaderValid;
     }
 
-    // alpha' = [blinding factor] alpha, written over alpha; clamped lanes side by side.
-    private void BlindForwardLanes(Span<byte> region, Span<SphinxLane> lanes, int slots)
+    // alpha' = [blinding factor] alpha, written over alpha: clamped factors, then reduced ones, side by side.
+    private void BlindAlphas(Span<byte> region, Span<SphinxLane> lanes, ReadOnlySpan<int> forward)
     {
-        Span<int> forward = stackalloc int[Lanes];
-        int count = 0;
-        Span<byte> reduced = stackalloc byte[GroupOrderScalar.Bytes];
-        for (int slot = 0; slot < slots; slot++)
+        foreach (bool reduced in (ReadOnlySpan<bool>)[false, true])
         {
-            int i = _laneOfSlot[slot];
-            if (!lanes[i].IsForward)
-                continue;
-            Span<byte> alpha = region.Slice(lanes[i].Offset, SphinxSizes.AlphaBytes);
-            Span<byte> factor = Slice(_expanded, i, SharedSecretExpansion.Bytes)
-                .Slice(SharedSecretExpansion.BlindingFactorOffset, X25519.KeyBytes);
-            if (SphinxVersion.HasReducedScalars(lanes[i].Version))
+            int slots = 0;
+            foreach (int i in forward)
             {
-                GroupOrderScalar.Reduce(factor, reduced);
-                X25519.MultiplyUnclamped(reduced, alpha, alpha);
-                continue;
+                if (SphinxVersion.HasReducedScalars(lanes[i].Version) != reduced)
+                    continue;
+                ReadOnlySpan<byte> factor = Expanded(_slotOfLane[i])
+                    .Slice(SharedSecretExpansion.BlindingFactorOffset, X25519.KeyBytes);
+                Span<byte> scalar = Slice(_scalars, slots, X25519.KeyBytes);
+                if (reduced)
+                    GroupOrderScalar.Reduce(factor, scalar);
+                else
+                    factor.CopyTo(scalar);
+                region.Slice(lanes[i].Offset, SphinxSizes.AlphaBytes).CopyTo(Slice(_points, slots, X25519.KeyBytes));
+                _laneOfSlot[slots++] = i;
             }
 
-            factor.CopyTo(Slice(_scalars, count, X25519.KeyBytes));
-            alpha.CopyTo(Slice(_points, count, X25519.KeyBytes));
-            forward[count++] = i;
-        }
-
-        if (count == 0)
-            return;
-        X25519.MultiplyLanes(_scalars, _points, _results, count);
-        for (int k = 0; k < count; k++)
-        {
-            Slice(_results, k, X25519.KeyBytes)
-                .CopyTo(region.Slice(lanes[forward[k]].Offset, SphinxSizes.AlphaBytes));
+            if (slots == 0)
+                continue;
+            if (reduced)
+                X25519.MultiplyUnclampedLanes(_level, _scalars, _points, _results, slots);
+            else
+                X25519.MultiplyLanes(_level, _scalars, _points, _results, slots);
+            for (int slot = 0; slot < slots; slot++)
+            {
+                Slice(_results, slot, X25519.KeyBytes)
+                    .CopyTo(region.Slice(lanes[_laneOfSlot[slot]].Offset, SphinxSizes.AlphaBytes));
+            }
         }
 
         CryptographicOperations.ZeroMemory(_scalars);
     }
 
     // gamma' and beta' over gamma and beta: the decrypted header less the block that was for this hop.
-    private void ShiftHeader(Span<byte> region, ref SphinxLane lane, ReadOnlySpan<byte> expanded)
+    private void ShiftHeaders(Span<byte> region, Span<SphinxLane> lanes, ReadOnlySpan<int> forward)
     {
-        Span<byte> header = region.Slice(lane.Offset, SphinxSizes.HeaderBytes);
-        Span<byte> routing = _routing;
-        header[MacEnd..].CopyTo(routing);
-        routing[SphinxSizes.RoutingBytes..].Clear();
-        AesCtr.TransformZeroIv(expanded[..AesCtr.KeyBytes], routing);
-        routing[RoutingBlock.MacOffset..].CopyTo(header[SphinxSizes.AlphaBytes..]);
-        lane.Status = SphinxStatus.Forward;
+        for (int slot = 0; slot < forward.Length; slot++)
+        {
+            int i = forward[slot];
+            Expanded(_slotOfLane[i]).Slice(SharedSecretExpansion.StreamKeyOffset, AesCtr.KeyBytes)
+                .CopyTo(Slice(_streamKeys, slot, AesCtr.KeyBytes));
+            Span<byte> routing = Slice(_shifted, slot, SphinxSizes.StreamBytes);
+            region.Slice(lanes[i].Offset + MacEnd, SphinxSizes.RoutingBytes).CopyTo(routing);
+            routing[SphinxSizes.RoutingBytes..].Clear();
+        }
+
+        AesCtr.TransformZeroIvLanes(
+            _level, new(_streamKeys, AesCtr.KeyBytes), _shifted, _shiftedRanges.AsSpan(0, forward.Length));
+        for (int slot = 0; slot < forward.Length; slot++)
+        {
+            ref SphinxLane lane = ref lanes[forward[slot]];
+            Slice(_shifted, slot, SphinxSizes.StreamBytes)[RoutingBlock.MacOffset..]
+                .CopyTo(region[(lane.Offset + SphinxSizes.AlphaBytes)..]);
+            lane.Status = SphinxStatus.Forward;
+        }
+
+        CryptographicOperations.ZeroMemory(_streamKeys);
     }
 
     private static void Recover(ReadOnlySpan<byte> region, ref SphinxLane lane)

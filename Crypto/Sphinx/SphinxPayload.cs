@@ -32,7 +32,11 @@ public static class SphinxPayload
     }
 
     /// <summary>Encrypts every lane in place with its keys, last hop first. Any number of lanes, not overlapping.</summary>
-    public static void AddLayers(Span<byte> region, ReadOnlySpan<PayloadLane> lanes, ReadOnlySpan<byte> keys)
+    public static void AddLayers(Span<byte> region, ReadOnlySpan<PayloadLane> lanes, ReadOnlySpan<byte> keys) =>
+        AddLayers(CpuLevels.Current, region, lanes, keys);
+
+    internal static void AddLayers(
+        CpuLevel level, Span<byte> region, ReadOnlySpan<PayloadLane> lanes, ReadOnlySpan<byte> keys)
     {
         Span<byte> layerKeys = stackalloc byte[SphinxSizes.MaximumLanes * Lioness.KeyBytes];
         Span<LionessLane> layer = stackalloc LionessLane[SphinxSizes.MaximumLanes];
@@ -55,7 +59,7 @@ public static class SphinxPayload
                     layer[count++] = new(lane.Offset, lane.Length);
                 }
 
-                Lioness.EncryptLanes(region, layer[..count], layerKeys);
+                Lioness.EncryptLanes(level, region, layer[..count], layerKeys);
                 fromLast++;
             }
             while (count > 0);

@@ -1,3 +1,5 @@
+using FastExit.Crypto.Lanes;
+
 namespace FastExit.Crypto.Sphinx;
 
 /// <summary>The path of one header: hops first to last, then who the final hop delivers to. A view, nothing is copied.</summary>
@@ -10,18 +12,23 @@ public readonly ref struct SphinxRoute
     /// <param name="delays">Nanoseconds, one a hop.</param>
     /// <param name="destination">32 bytes.</param>
     /// <param name="identifier">16 bytes.</param>
+    /// <param name="tables">
+    /// A table of each hop's key, or null where there is none (or nothing at all): the same packets, several times as fast.
+    /// </param>
     public SphinxRoute(
         ReadOnlySpan<byte> publicKeys,
         ReadOnlySpan<byte> addresses,
         ReadOnlySpan<ulong> delays,
         ReadOnlySpan<byte> destination,
-        ReadOnlySpan<byte> identifier)
+        ReadOnlySpan<byte> identifier,
+        ReadOnlySpan<X25519Table?> tables = default)
     {
         PublicKeys = publicKeys;
         Addresses = addresses;
         Delays = delays;
         Destination = destination;
         Identifier = identifier;
+        Tables = tables;
     }
 
     /// <summary>X25519 keys, 32 bytes a hop.</summary>
@@ -39,6 +46,9 @@ public readonly ref struct SphinxRoute
     /// <summary>16 bytes.</summary>
     public ReadOnlySpan<byte> Identifier { get; }
 
+    /// <summary>Fixed-base tables of the keys, one a hop, any of them null; or empty.</summary>
+    public ReadOnlySpan<X25519Table?> Tables { get; }
+
     /// <summary>Number of hops.</summary>
     public int Hops => PublicKeys.Length / 32;
 
@@ -49,5 +59,6 @@ public readonly ref struct SphinxRoute
         && Addresses.Length == SphinxSizes.AddressBytes * Hops
         && Delays.Length == Hops
         && Destination.Length == SphinxSizes.DestinationBytes
-        && Identifier.Length == SphinxSizes.IdentifierBytes;
+        && Identifier.Length == SphinxSizes.IdentifierBytes
+        && (Tables.IsEmpty || Tables.Length == Hops);
 }

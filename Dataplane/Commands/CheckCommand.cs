@@ -26,7 +26,7 @@ internal static class CheckCommand
 
     private static async Task<List<Finding>> FindingsAsync(string? dataDirectory, bool router)
     {
-        var findings = new List<Finding> { HostChecks.Kernel() };
+        var findings = new List<Finding> { HostChecks.Kernel(), HostChecks.Cpu() };
         ExitSettings? settings = null;
         if (dataDirectory is not null)
         {

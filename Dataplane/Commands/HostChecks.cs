@@ -4,6 +4,7 @@ using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using DnsClient;
 using FastExit.Configuration;
+using FastExit.Crypto;
 using FastExit.Native.Memory;
 using FastExit.Native.Sockets;
 using FastExit.Native.Threads;
@@ -28,6 +29,17 @@ internal static partial class HostChecks
         if (version < s_oldestKernel)
             return Finding.Fail("kernel", $"Linux {release}", $"install Linux {s_oldestKernel} or newer (Debian 12 has it)");
         return Finding.Ok("kernel", $"Linux {release}{(version < s_bundleKernel ? " (receive bundles come with 6.10)" : "")}");
+    }
+
+    /// <summary>Which vector instructions the cryptography uses.</summary>
+    public static Finding Cpu()
+    {
+        var level = CpuLevels.Name(CpuLevels.Current);
+        if (CpuLevels.Problem is { } problem)
+            return Finding.Warn("cpu", $"level {level}; {problem}", $"unset {CpuLevels.Variable}, or set it to {CpuLevels.Name(CpuLevels.Highest)} or lower");
+        return Finding.Ok("cpu", CpuLevels.Current == CpuLevels.Highest
+            ? $"level {level}"
+            : $"level {level} by {CpuLevels.Variable}; this CPU has {CpuLevels.Name(CpuLevels.Highest)}");
     }
 
     public static IEnumerable<Finding> IoUring(int descriptorsWanted)

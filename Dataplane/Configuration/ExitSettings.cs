@@ -103,6 +103,9 @@ public sealed record DeliverySettings
 
     /// <summary>Sent fragments whose ack is awaited, per core.</summary>
     public int MaximumPendingAcks { get; init; } = 8192;
+
+    /// <summary>Acks built ahead in idle time, per core; 405 bytes each.</summary>
+    public int PooledAcks { get; init; } = 2048;
     public int MaximumRetransmissions { get; init; } = 10;
     public TimeSpan MeanHopDelay { get; init; } = TimeSpan.FromMilliseconds(15);
 

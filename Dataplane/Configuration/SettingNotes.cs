@@ -81,6 +81,7 @@ internal static class SettingNotes
         new("delivery.parked_packets_per_peer", "Packets waiting for SURBs, per client.", 0, 65_536),
         new("delivery.parked_age", "Longest such wait.", Second, Hour),
         new("delivery.maximum_pending_acks", "Sent packets whose acknowledgement is awaited.", 16, 1 << 20),
+        new("delivery.pooled_acks", "Acknowledgements built ahead in idle time, 405 bytes of memory each; 0 builds none ahead.", 0, 65_536),
         new("delivery.maximum_retransmissions", "Times that one packet is sent again.", 0, 250),
         new("delivery.mean_hop_delay", "Mean delay that packets get at each mix node; 0s sends without delay.", 0, Minute),
         new("delivery.ack_wait", "Added to 1.5 × the expected round trip before a packet is sent again.", 1, 10 * Minute),

@@ -130,11 +130,17 @@ internal sealed class Core : IDisposable
     {
         long nextTick = 0;
         long allocatedBefore = GC.GetAllocatedBytesForCurrentThread();
-        bool draining = false;
+        bool draining = false, idle = false;
         rooms.ArmSignal();
         while (!_stop)
         {
             bool busy = rooms.HasWork;
+            if (!busy && idle && rooms.HasIdleWork)
+            {
+                rooms.RunIdle();
+                busy = true;
+            }
+
             int entered = busy ? ring.Submit() : ring.SubmitAndWait(1, s_tick);
             if (entered < 0 && entered != -Errno.EBUSY)
                 throw new NativeException("io_uring_enter", -entered, mend: null);
@@ -143,8 +149,10 @@ internal sealed class Core : IDisposable
             rooms.BeginLoop(now);
             UseNewestKeys(rooms, now);
 
-            for (int taken = 0; taken < CompletionsPerTurn && !rooms.Stage.IsBusy && ring.TryTake(out Completion completion); taken++)
+            int taken = 0;
+            for (; taken < CompletionsPerTurn && !rooms.Stage.IsBusy && ring.TryTake(out Completion completion); taken++)
                 rooms.Dispatch(completion, now);
+            idle = taken == 0;
             rooms.TakeFromOtherCores(now);
             rooms.TakeVerdicts(now);
             rooms.RunStages(now);

@@ -41,6 +41,7 @@ internal sealed class ExitRuntime : IExitService
     private readonly IpPacketRouterService? _router;
     private readonly ReplayFilterStore _filters;
     private readonly ReplayFilterWatch _filterWatch;
+    private readonly RouteTables _tables;
     private SphinxKeySet _keys;
 
     private ExitRuntime(
@@ -63,6 +64,7 @@ internal sealed class ExitRuntime : IExitService
         Listening = OpenListeners(cores);
         _filters = new ReplayFilterStore(settings.DataDirectory, settings.MixLink, log);
         _keys = KeySet(keys, _ => null);
+        _tables = new RouteTables(keys);
         _filters.RemoveOthers(Enumerable.Range(0, _keys.Count).Select(i => _keys.Filter(i).Path));
         ServiceKeyTriple[] services = EnabledServices(settings, keys);
         _services = KeysOf(services);
@@ -118,6 +120,7 @@ internal sealed class ExitRuntime : IExitService
             foreach (Core core in runtime._cores)
                 core.Start();
             Task.WhenAll(runtime._cores.Select(c => c.Started)).GetAwaiter().GetResult();
+            _ = runtime._tables.BuildAsync();
             return runtime;
         }
         catch
@@ -135,10 +138,12 @@ internal sealed class ExitRuntime : IExitService
     {
         SphinxKeySet old = _keys;
         SphinxKeySet next = KeySet(keys, old.FilterOf);
+        await _tables.AddOwnKeysAsync(keys).ConfigureAwait(false);
         Volatile.Write(ref _keys, next);
         while (_cores.Any(c => !c.Ended.IsCompleted && !ReferenceEquals(c.KeysInUse, next)))
             await Task.Delay(s_keySwitchPoll).ConfigureAwait(false);
         _filterWatch.Retire(old, next);
+        _tables.ForgetFormerKeys();
     }
 
     /// <summary>Tells every client connection that it ends, sends what is queued, and stops; at the limit it stops anyway.</summary>
@@ -159,6 +164,7 @@ internal sealed class ExitRuntime : IExitService
     {
         foreach (Core core in _cores)
             core.Dispose();
+        _tables.Dispose();
         _router?.Dispose();
         foreach (SocketDescriptor listener in _listeners)
             listener.Dispose();
@@ -318,7 +324,7 @@ internal sealed class ExitRuntime : IExitService
                     _services,
                     plans,
                     () => Volatile.Read(ref _keys),
-                    () => new RouteBook(_topology, ownIdentity, ownSphinxKey, own, _settings.Delivery.MeanHopDelay),
+                    () => new RouteBook(_topology, ownIdentity, ownSphinxKey, own, _settings.Delivery.MeanHopDelay, _tables.Tables),
                     nextHops,
                     _desk.Gate(i),
                     _counters[i]),

@@ -40,6 +40,9 @@ internal struct Outgoing
 
     /// <summary>Where, in the slot, the fragment begins.</summary>
     public int FragmentOffset;
+
+    /// <summary>Place of its ack in the <see cref="AckPool"/>, or none.</summary>
+    public int PooledAck;
     public long Connection;
     public long Created;
     public long SentAt;
@@ -89,7 +92,14 @@ internal sealed class OutgoingTable
         if (index == None || !_byFragment.TryAdd(Key(setId, position), index))
             return false;
         _free = _entries[index].Next;
-        _entries[index] = new Outgoing { SetId = setId, Position = position, Next = None, Previous = None };
+        _entries[index] = new Outgoing
+        {
+            SetId = setId,
+            Position = position,
+            PooledAck = AckPool.None,
+            Next = None,
+            Previous = None,
+        };
         return true;
     }
 

@@ -23,6 +23,7 @@ internal sealed class ReplyPackets
     private readonly Clients _clients;
     private readonly ServiceIdentity _service;
     private readonly CoreCounters _counters;
+    private readonly AckPool _pool;
     private readonly AckBatch _acks = new();
     private readonly ReplyPacketBatch _replies = new();
     private readonly ForwardPacketBatch _forwards = new();
@@ -36,8 +37,10 @@ internal sealed class ReplyPackets
         RouteBook routes,
         Clients clients,
         ServiceIdentity service,
+        AckPool pool,
         CoreCounters counters)
     {
+        _pool = pool;
         _slots = slots;
         _egress = egress;
         _routes = routes;
@@ -62,7 +65,7 @@ internal sealed class ReplyPackets
     }
 
     /// <summary>False: no slot to build in.</summary>
-    public bool TryAdd(int index, in Outgoing entry)
+    public bool TryAdd(int index, ref Outgoing entry)
     {
         if (!_slots.TryRent(SlotClass.Regular, out SlotHandle wire))
             return false;
@@ -76,22 +79,49 @@ internal sealed class ReplyPackets
         int surb = peer.Anonymous ? _clients.TakeSurb(ref peer) : SurbStore.None;
         KeyRotation rotation = surb == SurbStore.None ? _routes.Rotation : _clients.Surbs.Rotation(surb);
         header.Rotation = (byte)rotation;
-        _lanes[Count++] = new Lane { Entry = index, Peer = entry.Peer, Wire = wire, Surb = surb, Forward = -1 };
+        ref Lane lane = ref _lanes[Count++];
+        lane = new Lane { Entry = index, Peer = entry.Peer, Wire = wire, Surb = surb, Forward = -1, PooledAck = AckPool.None };
 
         // The ack comes back framed with the rotation of what carries it.
-        _acks.Add(
-            _routes.Draw(_routes.OwnGatewayOf(rotation), _service.Address.Identity, _identifier),
-            _service.AckKey, entry.SetId,
-            entry.IsUnawaited ? Outgoing.UnawaitedPosition : entry.Position);
+        if (entry.PooledAck != AckPool.None)
+        {
+            if (_pool.Fits(entry.PooledAck, rotation))
+                lane.PooledAck = entry.PooledAck;
+            else
+                _pool.Free(entry.PooledAck);
+            entry.PooledAck = AckPool.None;
+        }
+
+        if (lane.PooledAck == AckPool.None)
+        {
+            lane.Ack = _acks.Add(
+                _routes.Draw(_routes.OwnGatewayOf(rotation), _service.Address.Identity, _identifier),
+                _service.AckKey, entry.SetId,
+                entry.IsUnawaited ? Outgoing.UnawaitedPosition : entry.Position);
+        }
+
         return true;
     }
 
     /// <summary>All lanes leave for their first hops.</summary>
     public void BuildAndSend(long now)
     {
-        _acks.Build();
+        if (_acks.Count > 0)
+            _acks.Build();
         for (int i = 0; i < Count; i++)
-            AddPacket(ref _lanes[i], _acks.Prefix(i), now);
+        {
+            ref Lane lane = ref _lanes[i];
+            if (lane.PooledAck == AckPool.None)
+            {
+                AddPacket(ref lane, _acks.Prefix(lane.Ack), now);
+                continue;
+            }
+
+            _counters.Increment(Counter.Delivery_AcksTakenFromPool);
+            AddPacket(ref lane, _pool.Prefix(lane.PooledAck), now);
+            _pool.Free(lane.PooledAck);
+        }
+
         _replies.Build(_slots.All);
         _forwards.Build(_slots.All);
         for (int i = 0; i < Count; i++)
@@ -143,6 +173,10 @@ internal sealed class ReplyPackets
 
         /// <summary>Taken for it; none for a return address, or when there is none left.</summary>
         public int Surb;
+
+        /// <summary>Lane of the ack batch, unless it is a pooled one.</summary>
+        public int Ack;
+        public int PooledAck;
 
         /// <summary>Lane of the forward batch; -1 for a reply by SURB.</summary>
         public int Forward;

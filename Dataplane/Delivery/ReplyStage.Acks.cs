@@ -163,6 +163,8 @@ internal sealed partial class ReplyStage
         }
 
         long connection = entry.Connection;
+        if (entry.PooledAck != AckPool.None)
+            _acks.Free(entry.PooledAck);
         _slots.Free(entry.Slot);
         _table.Close(index);
         if (gaveUpSurb)

@@ -26,6 +26,7 @@ internal sealed partial class ReplyStage : IReplyPath
     private readonly DeliverySettings _settings;
     private readonly CoreCounters _counters;
     private readonly ReplyPackets _packets;
+    private readonly AckPool _acks;
     private readonly RouteBook _routes;
     private readonly RetransmissionTimer _timer;
     private readonly OutgoingTable _table;
@@ -44,7 +45,8 @@ internal sealed partial class ReplyStage : IReplyPath
         Clients clients,
         ServiceIdentity service,
         DeliverySettings settings,
-        CoreCounters counters)
+        CoreCounters counters,
+        byte usualPosition = 1)
     {
         _slots = slots;
         _routes = routes;
@@ -52,7 +54,8 @@ internal sealed partial class ReplyStage : IReplyPath
         _service = service;
         _settings = settings;
         _counters = counters;
-        _packets = new ReplyPackets(slots, egress, routes, clients, service, counters);
+        _acks = new AckPool(service, routes, settings.PooledAcks, usualPosition, counters);
+        _packets = new ReplyPackets(slots, egress, routes, clients, service, _acks, counters);
         _timer = new RetransmissionTimer(settings);
         _table = new OutgoingTable(settings.MaximumPendingAcks);
         _waiting.AsSpan().Fill(OutgoingQueue.Empty);
@@ -74,7 +77,18 @@ internal sealed partial class ReplyStage : IReplyPath
     /// <summary>From now on sets get ids whose home is this core, so that their acks find the way back.</summary>
     public void UseSetIdsOf(int core, int cores, int service) => _setIds = new SetIdSequence(core, cores, service);
 
+    /// <summary>Acks may be built ahead.</summary>
+    public bool WantsAcks => _acks.WantsMore;
+
+    public int PooledAcks => _acks.Count;
+
     public void BeginLoop(long now) => _now = now;
+
+    /// <summary>Something to do in idle time.</summary>
+    public void BuildAcks(int most) => _acks.Build(_setIds, most);
+
+    /// <summary>The node's keys were replaced.</summary>
+    public void DiscardAcks() => _acks.Discard();
 
     public bool TryPeerFor(in Recipient recipient, out int peer)
     {
@@ -118,13 +132,17 @@ internal sealed partial class ReplyStage : IReplyPath
         ref Peer entry = ref _clients.Peers[peer];
         Span<byte> bytes = _slots.Slot(slot);
         int start = WriteReplyType(entry.Anonymous, bytes[..messageOffset]);
-        uint setId = _setIds.Next();
+        int ack = AckPool.None;
+        uint setId = 0;
+        byte position = retransmissions == 0 ? Outgoing.UnawaitedPosition : (byte)1;
+        if (position != _acks.Position || !_acks.TryTake(out ack, out setId))
+            setId = _setIds.Next();
         start -= FragmentHeader.UnlinkedBytes;
         new FragmentHeader(setId, 1, 1).Write(bytes[start..]);
         Span<byte> tail = bytes[(messageOffset + messageBytes)..(start + _fragmentBytes)];
         tail.Clear();
         tail[0] = MessagePadding.Marker;
-        Enqueue(peer, slot, start, setId, 1, connection, isRequest: false, retransmissions);
+        Enqueue(peer, slot, start, setId, 1, connection, isRequest: false, retransmissions, ack);
     }
 
     public int Send(int peer, ReadOnlySpan<byte> message, long connection)
@@ -158,7 +176,7 @@ internal sealed partial class ReplyStage : IReplyPath
         {
             int index = _ready.Head;
             ref Outgoing entry = ref _table[index];
-            if (!_packets.TryAdd(index, entry))
+            if (!_packets.TryAdd(index, ref entry))
                 break;
             _table.Remove(ref _ready, index);
             _clients.Peers[entry.Peer].Committed--;
@@ -227,11 +245,13 @@ internal sealed partial class ReplyStage : IReplyPath
 
     private void Enqueue(
         int peer, SlotHandle slot, int fragmentOffset, uint setId, byte position, long connection, bool isRequest,
-        int retransmissions = IReplyPath.RetransmissionsOfSetting)
+        int retransmissions = IReplyPath.RetransmissionsOfSetting, int pooledAck = AckPool.None)
     {
         if (!_table.TryOpen(setId, position, out int index))
         {
             _counters.Increment(Counter.Delivery_PendingAcksFull);
+            if (pooledAck != AckPool.None)
+                _acks.Free(pooledAck);
             _slots.Free(slot);
             if (connection != 0)
                 _owner!.OnAcknowledged(connection, delivered: false);
@@ -242,6 +262,7 @@ internal sealed partial class ReplyStage : IReplyPath
         entry.Slot = slot;
         entry.FragmentOffset = fragmentOffset;
         entry.Peer = peer;
+        entry.PooledAck = pooledAck;
         entry.Connection = connection;
         entry.IsSurbRequest = isRequest;
         entry.IsUnawaited = retransmissions == 0;

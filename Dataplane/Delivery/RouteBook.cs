@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using FastExit.Crypto.EndToEnd;
+using FastExit.Crypto.Lanes;
 using FastExit.Crypto.Primitives;
 using FastExit.Crypto.Sphinx;
 using FastExit.Sphinx;
@@ -30,7 +31,13 @@ internal sealed class RouteBook
     private readonly int _own;
     private readonly double _meanDelayNanoseconds;
 
+    // Where the tables of these keys appear; all empty without tables.
+    private readonly NodeTables? _tables;
+    private readonly NodeTables.Entry?[][] _layerTables = new NodeTables.Entry?[3][];
+    private readonly NodeTables.Entry?[] _gatewayTables;
+
     private readonly byte[] _keys = new byte[Hops * KeyBytes];
+    private readonly X25519Table?[] _routeTables = new X25519Table?[Hops];
     private readonly byte[] _addresses = new byte[Hops * KeyBytes];
     private readonly ulong[] _delays = new ulong[Hops];
     private readonly byte[] _random = GC.AllocateArray<byte>(RandomBytes, pinned: true);
@@ -41,13 +48,16 @@ internal sealed class RouteBook
     /// <param name="ownSphinxKey">This node's current public Sphinx key.</param>
     /// <param name="ownAddress">This node's announced mixnet address.</param>
     /// <param name="meanHopDelay">Mean of the exponential delay per hop.</param>
+    /// <param name="tables">Shared by all cores: tables of the keys, mix nodes first, as they get ready.</param>
     public RouteBook(
         NetworkTopology topology,
         ReadOnlySpan<byte> ownIdentity,
         ReadOnlySpan<byte> ownSphinxKey,
         NodeAddress ownAddress,
-        TimeSpan meanHopDelay)
+        TimeSpan meanHopDelay,
+        NodeTables? tables = null)
     {
+        _tables = tables;
         _meanDelayNanoseconds = meanHopDelay.TotalMilliseconds * 1e6;
         for (int layer = 0; layer < 3; layer++)
         {
@@ -55,6 +65,7 @@ internal sealed class RouteBook
             _layerCount[layer] = nodes.Length;
             _layerKeys[layer] = new byte[nodes.Length * KeyBytes];
             _layerAddresses[layer] = new byte[nodes.Length * KeyBytes];
+            _layerTables[layer] = [.. nodes.Select(n => tables?.Of(n.SphinxKey))];
             for (int i = 0; i < nodes.Length; i++)
             {
                 nodes[i].SphinxKey.CopyTo(_layerKeys[layer], i * KeyBytes);
@@ -69,6 +80,7 @@ internal sealed class RouteBook
         _gatewayKeys = new byte[places * KeyBytes];
         _gatewayAddresses = new byte[places * KeyBytes];
         _gatewayIdentities = new byte[places * KeyBytes];
+        _gatewayTables = new NodeTables.Entry?[places];
         for (int i = 0; i < gateways.Count; i++)
             PutGateway(i, gateways[i].Identity, gateways[i].SphinxKey, NodeAddress.From(gateways[i].MixAddress));
         for (int place = OwnPlaces - 1; place >= 0; place--)
@@ -92,8 +104,9 @@ internal sealed class RouteBook
         for (int place = 0; place < OwnPlaces; place++)
         {
             int key = Math.Max(0, keys.KeyFor((KeyRotation)place));
-            X25519.MultiplyBase(
-                keys.PrivateKeys.Slice(key * KeyBytes, KeyBytes), _gatewayKeys.AsSpan((_own + place) * KeyBytes, KeyBytes));
+            Span<byte> publicKey = _gatewayKeys.AsSpan((_own + place) * KeyBytes, KeyBytes);
+            X25519.MultiplyBase(keys.PrivateKeys.Slice(key * KeyBytes, KeyBytes), publicKey);
+            _gatewayTables[_own + place] = _tables?.Of(publicKey);
         }
     }
 
@@ -105,13 +118,15 @@ internal sealed class RouteBook
             int node = (int)(((ulong)NextUInt32() * (ulong)_layerCount[layer]) >> 32);
             _layerKeys[layer].AsSpan(node * KeyBytes, KeyBytes).CopyTo(_keys.AsSpan(layer * KeyBytes));
             _layerAddresses[layer].AsSpan(node * KeyBytes, KeyBytes).CopyTo(_addresses.AsSpan(layer * KeyBytes));
+            _routeTables[layer] = _layerTables[layer][node]?.Table;
             _delays[layer] = NextDelay();
         }
 
         _gatewayKeys.AsSpan(gateway * KeyBytes, KeyBytes).CopyTo(_keys.AsSpan(3 * KeyBytes));
         _gatewayAddresses.AsSpan(gateway * KeyBytes, KeyBytes).CopyTo(_addresses.AsSpan(3 * KeyBytes));
+        _routeTables[3] = _gatewayTables[gateway]?.Table;
         _delays[3] = NextDelay();
-        return new SphinxRoute(_keys, _addresses, _delays, destination, identifier);
+        return new SphinxRoute(_keys, _addresses, _delays, destination, identifier, _routeTables);
     }
 
     /// <summary>First hop of the last route.</summary>
@@ -122,6 +137,7 @@ internal sealed class RouteBook
     {
         identity.CopyTo(_gatewayIdentities.AsSpan(index * KeyBytes));
         sphinxKey.CopyTo(_gatewayKeys.AsSpan(index * KeyBytes));
+        _gatewayTables[index] = _tables?.Of(sphinxKey);
         address.Write(_gatewayAddresses.AsSpan(index * KeyBytes, KeyBytes));
         _gateways[PeerTag.Read(identity)] = index;
     }

@@ -21,6 +21,7 @@ internal sealed class ServiceRoom : IDisposable
     /// <param name="hugePages">Try huge pages for the SURBs.</param>
     /// <param name="counters">The core's counters.</param>
     /// <param name="shard">Builds the shard around its way back to the clients.</param>
+    /// <param name="usualPosition">Of the packets that the service sends most, for which acks are built ahead.</param>
     public ServiceRoom(
         int index,
         CoreMemory memory,
@@ -31,12 +32,13 @@ internal sealed class ServiceRoom : IDisposable
         DeliverySettings settings,
         bool hugePages,
         CoreCounters counters,
-        Func<IReplyPath, IService> shard)
+        Func<IReplyPath, IService> shard,
+        byte usualPosition = 1)
     {
         Clients = new Clients(settings, hugePages, counters);
         try
         {
-            Replies = new ReplyStage(memory.Own, egress, routes, Clients, identity, settings, counters);
+            Replies = new ReplyStage(memory.Own, egress, routes, Clients, identity, settings, counters, usualPosition);
             Shard = shard(Replies);
         }
         catch

@@ -158,16 +158,10 @@ internal sealed class MixIngress : IDisposable
             }
         }
 
-        while (_unarmedCount > 0)
-        {
-            int index = _unarmed[--_unarmedCount];
-            ref IngressConnection connection = ref _connections[index];
-            connection.Queued = false;
-            if (connection.State == IngressState.Open && !connection.Armed)
-                Arm(index, ref connection);
-            else if (connection.State == IngressState.Closing && !connection.Armed)
-                Close(index, ref connection);
-        }
+        // There are fewer buffers than connections: whoever floods must not take them from those that have delivered.
+        ArmQueued(proven: true);
+        ArmQueued(proven: false);
+        _unarmedCount = 0;
 
         if (now < _nextStallScan)
             return;
@@ -208,6 +202,22 @@ internal sealed class MixIngress : IDisposable
     {
         _buffers.Dispose();
         _bufferRegion.Dispose();
+    }
+
+    private void ArmQueued(bool proven)
+    {
+        for (int i = 0; i < _unarmedCount; i++)
+        {
+            int index = _unarmed[i];
+            ref IngressConnection connection = ref _connections[index];
+            if (!connection.Queued || connection.IsProven != proven)
+                continue;
+            connection.Queued = false;
+            if (connection.State == IngressState.Open && !connection.Armed)
+                Arm(index, ref connection);
+            else if (connection.State == IngressState.Closing && !connection.Armed)
+                Close(index, ref connection);
+        }
     }
 
     private void Adopt(int direct, long now)

@@ -1,5 +1,6 @@
 using FastExit.Configuration;
 using FastExit.Crypto.EndToEnd;
+using FastExit.Crypto.Sphinx;
 using FastExit.Delivery;
 using FastExit.Tests.Crypto.EndToEnd;
 using Xunit;
@@ -205,8 +206,10 @@ public sealed class TableTests
     public void RoutesUseEveryNodeAndMeanDelays()
     {
         using var lab = new MixLab();
+        using var tables = new NodeTables(1 << 20);
         var routes = new RouteBook(
-            lab.Topology, lab.Exit.Identity, lab.Exit.SphinxKey, NodeAddress.From(lab.Exit.Address), TimeSpan.FromMilliseconds(15));
+            lab.Topology, lab.Exit.Identity, lab.Exit.SphinxKey, NodeAddress.From(lab.Exit.Address), TimeSpan.FromMilliseconds(15), tables);
+        tables.Build(CancellationToken.None);
         Assert.True(routes.TryFindGateway(lab.Entry.Identity, out int entry));
         Assert.False(routes.TryFindGateway(new byte[32], out _));
         var seen = new Dictionary<NodeAddress, int>();
@@ -218,6 +221,7 @@ public sealed class TableTests
             for (int hop = 0; hop < 4; hop++)
             {
                 NodeAddress.TryRead(route.Addresses[(32 * hop)..], out NodeAddress address, out _);
+                Assert.True(route.Tables[hop]!.IsOf(route.PublicKeys.Slice(32 * hop, 32)));
                 seen[address] = seen.GetValueOrDefault(address) + 1;
                 Assert.Equal(lab.At(address).SphinxKey, route.PublicKeys.Slice(32 * hop, 32).ToArray());
                 nanoseconds += route.Delays[hop];

@@ -15,7 +15,7 @@ public sealed class RotationLab() : ExitLab([0], guardOpen: true);
 [Collection(OwnLabRun.Name)]
 public sealed class RotationTests(RotationLab lab) : IClassFixture<RotationLab>
 {
-    private const long FileBytes = 1_500_000;
+    private const long FileBytes = 12_000_000;
     private const string Tag = "X25519 SPHINX PRIVATE KEY";
 
     [Fact]

@@ -24,7 +24,7 @@ public sealed class EndpointAddressTests
                     && address.WithPort((ushort)(port ^ 1)) != address
                     && address.ToString() == endpoint.ToString();
             },
-            iter: 200_000);
+            iter: 1_000_000);
     }
 
     [Fact]

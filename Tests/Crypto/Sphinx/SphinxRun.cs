@@ -1,4 +1,5 @@
 using System.Text.Json;
+using FastExit.Crypto;
 using FastExit.Crypto.Sphinx;
 
 namespace FastExit.Tests.Crypto.Sphinx;
@@ -18,14 +19,18 @@ internal static class SphinxRun
             entry.Hex("header_padding"));
     }
 
-    public static byte[] Packet(ReadOnlySpan<byte> header, ReadOnlySpan<byte> keys, int payloadBytes, byte[] message)
+    public static byte[] Packet(ReadOnlySpan<byte> header, ReadOnlySpan<byte> keys, int payloadBytes, byte[] message) =>
+        Packet(header, keys, payloadBytes, message, CpuLevels.Current);
+
+    public static byte[] Packet(
+        ReadOnlySpan<byte> header, ReadOnlySpan<byte> keys, int payloadBytes, byte[] message, CpuLevel level)
     {
         byte[] packet = new byte[SphinxSizes.HeaderBytes + payloadBytes];
         header.CopyTo(packet);
         message.CopyTo(packet, SphinxSizes.HeaderBytes + SphinxPayload.MessageOffset);
         SphinxPayload.Frame(packet.AsSpan(SphinxSizes.HeaderBytes), message.Length);
         PayloadLane[] lanes = [new(SphinxSizes.HeaderBytes, payloadBytes, 0, keys.Length / SphinxSizes.PayloadKeyBytes)];
-        SphinxPayload.AddLayers(packet, lanes, keys);
+        SphinxPayload.AddLayers(level, packet, lanes, keys);
         return packet;
     }
 

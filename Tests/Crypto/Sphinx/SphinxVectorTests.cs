@@ -1,22 +1,40 @@
 using System.Text.Json;
+using FastExit.Crypto;
 using FastExit.Crypto.Sphinx;
 using Xunit;
 
 namespace FastExit.Tests.Crypto.Sphinx;
 
-/// <summary>Every packet, SURB and bad packet of the vector file; counts asserted so that none is skipped.</summary>
+/// <summary>Every packet, SURB and bad packet of the vector file, at every level; counts asserted so that none is skipped.</summary>
 public class SphinxVectorTests
 {
-    private static SphinxHopBatch HopBatch => new() { ChecksNextHop = false };
+    /// <summary>What this CPU has.</summary>
+    public static TheoryData<CpuLevel> Levels =>
+        [.. Enum.GetValues<CpuLevel>().Where(level => level <= CpuLevels.Highest)];
+
+    private static SphinxHopBatch HopBatch(CpuLevel level) => new(level) { ChecksNextHop = false };
 
     [Theory]
-    [InlineData("packets_259", 11)]
-    [InlineData("packets_legacy", 11)]
-    public void PacketsAreBuiltByteForByte(string section, int count)
+    [MemberData(nameof(Levels))]
+    public void PacketsAreBuiltByteForByte(CpuLevel level)
+    {
+        BuildAll(level, "packets_259", 11);
+        BuildAll(level, "packets_legacy", 11);
+    }
+
+    [Theory]
+    [MemberData(nameof(Levels))]
+    public void PacketsAreOpenedAtEveryHop(CpuLevel level)
+    {
+        OpenAll(level, "packets_259", 11, 33);
+        OpenAll(level, "packets_legacy", 11, 31);
+    }
+
+    private static void BuildAll(CpuLevel level, string section, int count)
     {
         List<JsonElement> entries = SphinxVectors.Entries(section);
         Assert.Equal(count, entries.Count);
-        SphinxHeaderBatch batch = new();
+        SphinxHeaderBatch batch = new(level);
         int built = 0;
         foreach (JsonElement[] group in entries.Chunk(SphinxSizes.MaximumLanes))
         {
@@ -33,34 +51,32 @@ public class SphinxVectorTests
                 Assert.Equal(seeds, batch.PayloadSeeds(lane).ToArray());
                 Assert.Equal(
                     entry.Hex("packet"),
-                    SphinxRun.Packet(batch.Header(lane), batch.PayloadKeys(lane), entry.Int("payload_size"), entry.Hex("message")));
+                    SphinxRun.Packet(batch.Header(lane), batch.PayloadKeys(lane), entry.Int("payload_size"), entry.Hex("message"), level));
             }
         }
 
         Assert.Equal(count, built);
     }
 
-    [Theory]
-    [InlineData("packets_259", 11, 33)]
-    [InlineData("packets_legacy", 11, 31)]
-    public void PacketsAreOpenedAtEveryHop(string section, int count, int hopCount)
+    private static void OpenAll(CpuLevel level, string section, int count, int hopCount)
     {
         List<JsonElement> entries = SphinxVectors.Entries(section);
         Assert.Equal(count, entries.Count);
         int hops = 0;
         foreach (JsonElement entry in entries)
-            hops += Walk(entry, entry.Hex("packet"), entry.Hex("message"));
+            hops += Walk(level, entry, entry.Hex("packet"), entry.Hex("message"));
         Assert.Equal(hopCount, hops);
         Assert.Equal(hopCount, entries.Sum(e => e.Int("hop_count")));
     }
 
     // All 22 packets, eight at a time, whatever their version and size: the same as alone.
-    [Fact]
-    public void LanesOfAnyMixEqualSingles()
+    [Theory]
+    [MemberData(nameof(Levels))]
+    public void LanesOfAnyMixEqualSingles(CpuLevel level)
     {
         List<JsonElement> entries = [.. SphinxVectors.Entries("packets_259"), .. SphinxVectors.Entries("packets_legacy")];
         Assert.Equal(22, entries.Count);
-        SphinxHopBatch batch = HopBatch;
+        SphinxHopBatch batch = HopBatch(level);
         foreach (JsonElement[] group in entries.Chunk(SphinxSizes.MaximumLanes))
         {
             byte[] keys = [.. group.SelectMany(e => e.List("nodes")[0].Hex("private_key"))];
@@ -75,18 +91,19 @@ public class SphinxVectorTests
                 JsonElement hop = group[i].List("hops")[0];
                 CheckLane(hop, lanes[i], region);
                 byte[] alone = group[i].Hex("packet");
-                SphinxRun.Open(HopBatch, alone, group[i].List("nodes")[0].Hex("private_key"));
+                SphinxRun.Open(HopBatch(level), alone, group[i].List("nodes")[0].Hex("private_key"));
                 Assert.Equal(alone, region[lanes[i].Offset..(lanes[i].Offset + lanes[i].Length)]);
             }
         }
     }
 
-    [Fact]
-    public void SurbsAreMadeUsedAndOpened()
+    [Theory]
+    [MemberData(nameof(Levels))]
+    public void SurbsAreMadeUsedAndOpened(CpuLevel level)
     {
         List<JsonElement> entries = SphinxVectors.Entries("surbs");
         Assert.Equal(12, entries.Count);
-        SphinxHeaderBatch batch = new();
+        SphinxHeaderBatch batch = new(level);
         int hops = 0;
         foreach (JsonElement entry in entries)
         {
@@ -109,16 +126,17 @@ public class SphinxVectorTests
             byte[] keys = new byte[entryCount * SphinxSizes.PayloadKeyBytes];
             Surb.ExpandKeys(surb.AsSpan(Surb.MaterialOffset), form, keys);
             byte[] packet = SphinxRun.Packet(
-                surb.AsSpan(Surb.HeaderOffset, SphinxSizes.HeaderBytes), keys, entry.Int("payload_size"), entry.Hex("reply"));
+                surb.AsSpan(Surb.HeaderOffset, SphinxSizes.HeaderBytes), keys, entry.Int("payload_size"), entry.Hex("reply"), level);
             Assert.Equal(entry.Hex("reply_packet"), packet);
-            hops += Walk(entry, packet, entry.Hex("reply"));
+            hops += Walk(level, entry, packet, entry.Hex("reply"));
         }
 
         Assert.Equal(entries.Sum(e => e.Int("hop_count")), hops);
     }
 
-    [Fact]
-    public void BadPacketsFailWhereTheyShould()
+    [Theory]
+    [MemberData(nameof(Levels))]
+    public void BadPacketsFailWhereTheyShould(CpuLevel level)
     {
         List<JsonElement> entries = SphinxVectors.Entries("bad_packets");
         Assert.Equal(34, entries.Count);
@@ -128,7 +146,7 @@ public class SphinxVectorTests
             JsonElement expect = entry.GetProperty("expect");
             byte[] packet = entry.Hex("packet");
             byte[][] keys = [.. entry.List("node_private_keys").Select(k => Convert.FromHexString(k.GetString()!))];
-            SphinxHopBatch batch = HopBatch;
+            SphinxHopBatch batch = HopBatch(level);
             SphinxLane lane = default;
             int hop = 0;
             for (; hop < keys.Length; hop++)
@@ -165,11 +183,12 @@ public class SphinxVectorTests
     }
 
     // Good and bad packets in the same batch: each gets its own status, none disturbs the others.
-    [Fact]
-    public void BadPacketsDoNotDisturbTheirNeighbours()
+    [Theory]
+    [MemberData(nameof(Levels))]
+    public void BadPacketsDoNotDisturbTheirNeighbours(CpuLevel level)
     {
         List<JsonElement> entries = SphinxVectors.Entries("bad_packets");
-        SphinxHopBatch batch = HopBatch, single = HopBatch;
+        SphinxHopBatch batch = HopBatch(level), single = HopBatch(level);
         foreach (JsonElement[] group in entries.Chunk(SphinxSizes.MaximumLanes))
         {
             byte[] keys = [.. group.SelectMany(e => Convert.FromHexString(e.List("node_private_keys")[0].GetString()!))];
@@ -203,9 +222,9 @@ public class SphinxVectorTests
         }
     }
 
-    private static int Walk(JsonElement entry, byte[] packet, byte[] message)
+    private static int Walk(CpuLevel level, JsonElement entry, byte[] packet, byte[] message)
     {
-        SphinxHopBatch batch = HopBatch;
+        SphinxHopBatch batch = HopBatch(level);
         List<JsonElement> hops = entry.List("hops");
         foreach (JsonElement hop in hops)
         {

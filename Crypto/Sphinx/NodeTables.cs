@@ -1,0 +1,135 @@
+using FastExit.Crypto.Lanes;
+using FastExit.Crypto.Primitives;
+
+namespace FastExit.Crypto.Sphinx;
+
+/// <summary>
+/// Fixed-base tables of the public keys that routes are drawn from, for all threads of a process: made in the background, one
+/// after the other, as far as the memory goes that they may take. A key whose table is not there yet, finds no room, or cannot
+/// be made is multiplied by the ladder meanwhile or for ever: packets are the same.
+/// </summary>
+/// <remarks>
+/// <see cref="Of"/>, <see cref="Forget"/> and <see cref="Build"/> are for the control plane: they lock and allocate. The
+/// packet path reads <see cref="Entry.Table"/>. Dispose frees all tables: only when no thread builds packets any more.
+/// </remarks>
+public sealed class NodeTables(long maximumBytes) : IDisposable
+{
+    private readonly Lock _lock = new();
+    private readonly Dictionary<string, Entry> _entries = [];
+    private readonly Queue<Entry> _waiting = [];
+    private long _bytes;
+    private bool _disposed;
+
+    /// <summary>Bytes that the tables take now.</summary>
+    public long Bytes => Volatile.Read(ref _bytes);
+
+    /// <summary>The place of a 32-byte key's table; a new key waits for <see cref="Build"/>.</summary>
+    public Entry Of(ReadOnlySpan<byte> key)
+    {
+        ArgumentOutOfRangeException.ThrowIfNotEqual(key.Length, X25519.KeyBytes);
+        string name = Convert.ToHexString(key);
+        lock (_lock)
+        {
+            if (!_entries.TryGetValue(name, out Entry? entry))
+            {
+                _entries[name] = entry = new Entry(key.ToArray());
+                _waiting.Enqueue(entry);
+            }
+
+            return entry;
+        }
+    }
+
+    /// <summary>
+    /// Makes what waits, in the order of <see cref="Of"/>, about a millisecond each; ends when nothing waits or on request.
+    /// </summary>
+    public void Build(CancellationToken cancellation)
+    {
+        while (!cancellation.IsCancellationRequested && TryNext() is { } entry)
+        {
+            X25519Table? table = X25519Table.TryCreate(entry.Key);
+            lock (_lock)
+            {
+                if (table is not null && !_disposed && !entry.IsForgotten)
+                {
+                    entry.Table = table;
+                    continue;
+                }
+
+                table?.Dispose();
+                if (!_disposed)
+                    Volatile.Write(ref _bytes, _bytes - X25519Table.TableBytes);
+            }
+        }
+    }
+
+    /// <summary>
+    /// No route leads to this key any more. Its table is not freed at once, because a batch may still hold it, but by the
+    /// collector.
+    /// </summary>
+    public void Forget(ReadOnlySpan<byte> key)
+    {
+        lock (_lock)
+        {
+            if (!_entries.Remove(Convert.ToHexString(key), out Entry? entry))
+                return;
+            entry.IsForgotten = true;
+            if (entry.Table is not null)
+                Volatile.Write(ref _bytes, _bytes - X25519Table.TableBytes);
+            entry.Table = null;
+        }
+    }
+
+    public void Dispose()
+    {
+        lock (_lock)
+        {
+            _disposed = true;
+            foreach (Entry entry in _entries.Values)
+            {
+                entry.Table?.Dispose();
+                entry.Table = null;
+            }
+
+            _entries.Clear();
+            _waiting.Clear();
+            Volatile.Write(ref _bytes, 0);
+        }
+    }
+
+    // Its bytes are counted from here on.
+    private Entry? TryNext()
+    {
+        lock (_lock)
+        {
+            while (_bytes + X25519Table.TableBytes <= maximumBytes && _waiting.TryDequeue(out Entry? entry))
+            {
+                if (entry.IsForgotten)
+                    continue;
+                Volatile.Write(ref _bytes, _bytes + X25519Table.TableBytes);
+                return entry;
+            }
+
+            return null;
+        }
+    }
+
+    /// <summary>Where one key's table appears when it has been made. Read by any thread.</summary>
+    public sealed class Entry
+    {
+        private X25519Table? _table;
+
+        internal Entry(byte[] key) => Key = key;
+
+        /// <summary>The table, or null as long as there is none.</summary>
+        public X25519Table? Table
+        {
+            get => Volatile.Read(ref _table);
+            internal set => Volatile.Write(ref _table, value);
+        }
+
+        internal byte[] Key { get; }
+
+        internal bool IsForgotten { get; set; }
+    }
+}
