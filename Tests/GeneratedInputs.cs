@@ -1,3 +1,5 @@
+using FastExit.Tests.Crypto.EndToEnd;
+
 namespace FastExit.Tests;
 
 /// <summary>
@@ -10,15 +12,27 @@ internal static class GeneratedInputs
 
     /// <param name="seed">The test's own.</param>
     /// <param name="share">Makes and judges so many inputs; says how many were accepted.</param>
+    /// <param name="count">Inputs, where it is not to be a million.</param>
     /// <returns>How many of all were accepted.</returns>
-    public static int Accepted(int seed, Func<Random, int, int> share)
+    public static int Accepted(int seed, Func<Random, int, int> share, int count = Count)
     {
         int accepted = 0;
-        Parallel.For(
-            0,
-            Shares,
-            new ParallelOptions { MaxDegreeOfParallelism = Environment.ProcessorCount },
-            i => Interlocked.Add(ref accepted, share(new Random((seed * Shares) + i), Count / Shares)));
+        InShares(i => Interlocked.Add(ref accepted, share(new Random((seed * Shares) + i), count / Shares)));
         return accepted;
     }
+
+    /// <summary>The same for tests with a generator of their own.</summary>
+    /// <param name="seed">The test's own.</param>
+    /// <param name="count">Inputs of all shares together.</param>
+    /// <param name="share">Makes and judges so many inputs; says how many they were, which may be a few more.</param>
+    /// <returns>How many they were.</returns>
+    public static int Judged(ulong seed, int count, Func<SeededBytes, int, int> share)
+    {
+        int judged = 0;
+        InShares(i => Interlocked.Add(ref judged, share(new SeededBytes((seed * Shares) + (ulong)i), count / Shares)));
+        return judged;
+    }
+
+    private static void InShares(Action<int> share) =>
+        Parallel.For(0, Shares, new ParallelOptions { MaxDegreeOfParallelism = Environment.ProcessorCount }, share);
 }

@@ -12,7 +12,7 @@ public class PacketBenchmarks
     private const int PacketBytes = 2413;
 
     private readonly PacketForge _forge = new();
-    private readonly SphinxHopBatch _hops = new();
+    private readonly SphinxHopBatch _hops = new() { TagsBySeedBlock = true };
     private readonly FragmentCipherBatch _cipher = new();
     private readonly AckBatch _acks = new();
     private readonly ReplyPacketBatch _replies = new();

@@ -106,6 +106,14 @@ internal sealed class PacketForge
         return _surbs.Surb(0).ToArray();
     }
 
+    /// <summary>A client's return address behind this gateway, with an encryption key of its own.</summary>
+    public Recipient Stranger()
+    {
+        byte[] address = [.. Identity(), .. PublicOf(RandomNumberGenerator.GetBytes(KeyBytes)), .. Address.Gateway];
+        Recipient.TryRead(address, out Recipient recipient);
+        return recipient;
+    }
+
     private static byte[] PublicOf(byte[] privateKey)
     {
         byte[] result = new byte[KeyBytes];

@@ -8,9 +8,15 @@ namespace FastExit.Bench.Tun;
 internal sealed partial class TunnelEngine
 {
     private const int SurbsToDisconnect = 5;
+
+    /// <summary>Exits keep ten to ask for more with.</summary>
+    private const int SurbsInDoubt = 14;
     private const int LongestReconnectWait = 10;
+    private const int MostPatience = 3;
     private readonly List<Attempt> _round = [];
     private readonly List<VersionAttempt> _versions = [];
+    private byte _preferred;
+    private int _patience;
     private long _deadline;
     private long _nextRound;
     private int _failedRounds;
@@ -48,8 +54,8 @@ internal sealed partial class TunnelEngine
         _round.Clear();
         _versions.Clear();
 
-        // The version that worked comes first, then the others.
-        _versions.AddRange(_settings.Versions.OrderByDescending(attempt => attempt.Version == _state.Version));
+        // The version that was answered comes first, then the others.
+        _versions.AddRange(_settings.Versions.OrderByDescending(attempt => attempt.Version == _preferred));
         TryNextVersion(now);
     }
 
@@ -65,7 +71,7 @@ internal sealed partial class TunnelEngine
         VersionAttempt next = _versions[_round.Count];
         var attempt = new Attempt(RandomId(), next.Version, RandomId());
         _round.Add(attempt);
-        _deadline = now + (long)next.Wait.TotalMilliseconds;
+        _deadline = now + ((long)next.Wait.TotalMilliseconds << _patience);
         TunnelPhase phase = _state.Mtu == 0 ? TunnelPhase.Connecting : TunnelPhase.Reconnecting;
         Change(_state with { Phase = phase, Version = next.Version, Reason = Name(next.Version) });
         Span<byte> request = stackalloc byte[ControlBytes];
@@ -112,9 +118,18 @@ internal sealed partial class TunnelEngine
             return;
         }
 
-        if (_round.FindLastIndex(other => other.Accepted) > index)
-            return;
         if (_state.Phase is not (TunnelPhase.Connecting or TunnelPhase.Reconnecting or TunnelPhase.Up))
+            return;
+        if (attempt.Version > _round[^1].Version)
+        {
+            // It was merely slow, and the exit takes the later request in place of this one: asked once more, it comes back to it.
+            _preferred = attempt.Version;
+            _patience = Math.Min(_patience + 1, MostPatience);
+            BeginRound(now);
+            return;
+        }
+
+        if (_round.FindLastIndex(other => other.Accepted) > index)
             return;
         attempt.Accepted = true;
         EndAttempts();
@@ -129,6 +144,9 @@ internal sealed partial class TunnelEngine
         _sequence = 0;
         _received = default;
         _failedRounds = 0;
+        _preferred = attempt.Version;
+        if (_round.Count == 1)
+            _patience = 0;
         _lastReply = now;
         _firstUnanswered = 0;
         _pingSent = 0;
@@ -151,8 +169,10 @@ internal sealed partial class TunnelEngine
 
         if (_pingSent == 0)
         {
-            if (now - _lastReply > (long)_settings.PingAfter.TotalMilliseconds)
-                Ping(now);
+            bool inDoubt = _firstUnanswered != 0
+                && now - Math.Max(_firstUnanswered, _lastReply) > (long)_settings.AnswerWait.TotalMilliseconds;
+            if (inDoubt || now - _lastReply > (long)_settings.PingAfter.TotalMilliseconds)
+                Ping(inDoubt, now);
             return;
         }
 
@@ -161,15 +181,16 @@ internal sealed partial class TunnelEngine
         if (++_pingsMissed >= _settings.MissedPongs)
             Reconnect("the exit does not answer pings", now);
         else
-            Ping(now);
+            Ping(inDoubt: true, now);
     }
 
-    private void Ping(long now)
+    // An exit that has forgotten everything needs SURBs to say so.
+    private void Ping(bool inDoubt, long now)
     {
         _pingId = RandomId();
         _pingSent = now;
         Counters.Increment(ClientCounter.Probes);
-        SendControl(IprRequestKind.Ping, _pingId, surbs: 1, now);
+        SendControl(IprRequestKind.Ping, _pingId, inDoubt ? SurbsInDoubt : 1, now);
     }
 
     private void Reconnect(string reason, long now)

@@ -43,6 +43,9 @@ internal sealed record TunnelSettings : MixSettings
     /// <summary>Without any answer for so long the exit is asked whether it is there.</summary>
     public TimeSpan PingAfter { get; init; } = TimeSpan.FromSeconds(20);
 
+    /// <summary>The same when packets have gone up for so long and nothing came down.</summary>
+    public TimeSpan AnswerWait { get; init; } = TimeSpan.FromSeconds(3);
+
     public TimeSpan PongWait { get; init; } = TimeSpan.FromSeconds(5);
 
     /// <summary>Pings in a row without an answer, before the tunnel is connected anew.</summary>

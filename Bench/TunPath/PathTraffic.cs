@@ -25,43 +25,36 @@ internal static partial class PathTraffic
     private static readonly TimeSpan s_start = TimeSpan.FromMilliseconds(400);
 
     /// <summary>
-    /// One TCP connection; units are bytes that the receiver was given. The data are pages of a file in memory, and the receiver lets the
+    /// TCP connections; units are bytes that the receivers were given. The data are pages of a file in memory, and the receivers let the
     /// kernel drop them: two copies less for the hosts, which share a core, so that they do not slow down what is measured.
     /// </summary>
-    public static PathFigures Stream(ForwardingPath path, TimeSpan duration, int core)
+    public static PathFigures Streams(ForwardingPath path, TimeSpan duration, int core, int connections)
     {
         PathNetwork network = path.Network;
         using Socket listener = network.Right.Run(() => Open(SocketType.Stream, ProtocolType.Tcp, PathNetwork.RightHost));
-        listener.Listen(1);
-        using Socket sender = network.Left.Run(() => Open(SocketType.Stream, ProtocolType.Tcp, PathNetwork.LeftHost));
-        sender.Connect(listener.LocalEndPoint!);
-        using Socket receiver = listener.Accept();
-
-        // Waking a sleeping receiver is dear on a virtual machine and not the point here.
-        receiver.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.ReceiveLowWater, ChunkBytes);
+        listener.Listen(connections);
         using var data = new SafeFileHandle(memfd_create("data", 0), ownsHandle: true);
         RandomAccess.Write(data, new byte[ChunkBytes], 0);
         long received = 0;
-        int from = (int)data.DangerousGetHandle(), to = (int)sender.Handle, at = (int)receiver.Handle;
-        Thread sending = Begin(core, () =>
+        var sockets = new List<Socket>();
+        var threads = new List<Thread>();
+        for (int i = 0; i < connections; i++)
         {
-            long offset;
-            do
-            {
-                offset = 0;
-            }
-            while (sendfile(to, from, ref offset, ChunkBytes) > 0);
-        });
-        Thread receiving = Begin(core, () =>
-        {
-            while (recv(at, 0, ChunkBytes, DropData) is > 0 and nint bytes)
-                Interlocked.Add(ref received, bytes);
-        });
+            Socket sender = network.Left.Run(() => Open(SocketType.Stream, ProtocolType.Tcp, PathNetwork.LeftHost));
+            sender.Connect(listener.LocalEndPoint!);
+            Socket receiver = listener.Accept();
+            sockets.AddRange(sender, receiver);
+
+            // Waking a sleeping receiver is dear on a virtual machine and not the point here.
+            receiver.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.ReceiveLowWater, ChunkBytes);
+            threads.Add(Begin(core, () => Send((int)sender.Handle, (int)data.DangerousGetHandle())));
+            threads.Add(Begin(core, () => Receive((int)receiver.Handle, ref received)));
+        }
+
         PathFigures figures = Measure(path, duration, () => Interlocked.Read(ref received));
-        sender.Shutdown(SocketShutdown.Both);
-        receiver.Shutdown(SocketShutdown.Both);
-        sending.Join();
-        receiving.Join();
+        sockets.ForEach(socket => socket.Shutdown(SocketShutdown.Both));
+        threads.ForEach(thread => thread.Join());
+        sockets.ForEach(socket => socket.Dispose());
         return figures;
     }
 
@@ -80,6 +73,22 @@ internal static partial class PathTraffic
         Volatile.Write(ref stop, true);
         sending.Join();
         return figures;
+    }
+
+    private static void Send(int socket, int data)
+    {
+        long offset;
+        do
+        {
+            offset = 0;
+        }
+        while (sendfile(socket, data, ref offset, ChunkBytes) > 0);
+    }
+
+    private static void Receive(int socket, ref long received)
+    {
+        while (recv(socket, 0, ChunkBytes, DropData) is > 0 and nint bytes)
+            Interlocked.Add(ref received, bytes);
     }
 
     private static PathFigures Measure(ForwardingPath path, TimeSpan duration, Func<long> arrived)

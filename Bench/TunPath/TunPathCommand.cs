@@ -21,9 +21,10 @@ internal static class TunPathCommand
         var seconds = new Option<double>("--seconds") { Description = "Time of each measurement", DefaultValueFactory = _ => 1 };
         var only = new Option<string?>("--only") { Description = "One way alone: plain, bare or offload" };
         var load = new Option<string?>("--load") { Description = "One load alone: tcp or udp" };
+        var connections = new Option<int>("--connections") { Description = "TCP connections at once", DefaultValueFactory = _ => 4 };
         var command = new Command("tunpath", "Measures the way between the host's network stack and the IP Packet Router; needs root")
         {
-            rounds, seconds, only, load,
+            rounds, seconds, only, load, connections,
         };
         command.SetAction(result =>
         {
@@ -33,13 +34,13 @@ internal static class TunPathCommand
                 return 1;
             }
 
-            Run(result.GetValue(rounds), TimeSpan.FromSeconds(result.GetValue(seconds)), result.GetValue(only), result.GetValue(load));
+            Run(result.GetValue(rounds), TimeSpan.FromSeconds(result.GetValue(seconds)), result.GetValue(only), result.GetValue(load), result.GetValue(connections));
             return 0;
         });
         return command;
     }
 
-    private static void Run(int rounds, TimeSpan duration, string? only, string? load)
+    private static void Run(int rounds, TimeSpan duration, string? only, string? load, int connections)
     {
         int[] cores = CpuAffinity.AllowedCores();
         int forwarding = cores[^1];
@@ -58,7 +59,7 @@ internal static class TunPathCommand
                 for (int i = 0; i < paths.Length; i++)
                 {
                     if (load is null or "tcp")
-                        Add(streams[i], PathTraffic.Stream(paths[i], duration, cores[0]));
+                        Add(streams[i], PathTraffic.Streams(paths[i], duration, cores[0], connections));
                     if (load is null or "udp")
                         Add(datagrams[i], PathTraffic.Datagrams(paths[i], duration, cores[0], DatagramBytes));
                 }

@@ -15,6 +15,7 @@ public sealed class ForwardPacketBatch
     private readonly CpuLevel _level;
     private readonly SphinxHeaderBatch _headers;
     private readonly FragmentCipherBatch _cipher;
+    private readonly RandomReserve _random = new();
     private readonly FragmentLane[] _fragments = new FragmentLane[SphinxSizes.MaximumLanes];
     private readonly Lane[] _lanes = new Lane[SphinxSizes.MaximumLanes];
     private readonly byte[] _ephemeral = new byte[SphinxSizes.MaximumLanes * X25519.KeyBytes];
@@ -86,7 +87,7 @@ public sealed class ForwardPacketBatch
         int count = Count;
         if (count == 0)
             return;
-        RandomNumberGenerator.Fill(_ephemeral.AsSpan(0, count * X25519.KeyBytes));
+        _random.Fill(_ephemeral.AsSpan(0, count * X25519.KeyBytes));
         X25519.MultiplyBaseLanes(_level, _ephemeral, _ephemeralPublic, count);
         Agree(byTable: true);
         Agree(byTable: false);

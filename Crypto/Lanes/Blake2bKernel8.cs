@@ -74,10 +74,10 @@ internal static unsafe class Blake2bKernel8
         ref Word c0, ref Word c1, ref Word c2, ref Word c3, ref Word d0, ref Word d1, ref Word d2, ref Word d3,
         ulong* message, byte* order, [ConstantExpected] byte first, [ConstantExpected] byte second)
     {
-        a0 = a0 + b0 + Vector512.Load(message + order[0]);
-        a1 = a1 + b1 + Vector512.Load(message + order[2]);
-        a2 = a2 + b2 + Vector512.Load(message + order[4]);
-        a3 = a3 + b3 + Vector512.Load(message + order[6]);
+        a0 = a0 + Vector512.Load(message + order[0]) + b0;
+        a1 = a1 + Vector512.Load(message + order[2]) + b1;
+        a2 = a2 + Vector512.Load(message + order[4]) + b2;
+        a3 = a3 + Vector512.Load(message + order[6]) + b3;
         d0 = Avx512F.RotateRight(d0 ^ a0, first);
         d1 = Avx512F.RotateRight(d1 ^ a1, first);
         d2 = Avx512F.RotateRight(d2 ^ a2, first);

@@ -12,10 +12,9 @@ namespace FastExit.Crypto.Lanes;
 //   RFC 8439 §2.3
 //
 // Layout
-//   input: the 16 words of the first block's state; words[16 * word + block], 64-byte aligned scratch
+//   input: the 16 words of the first block's state
 //
-// One vector for each of the 16 words, an element for each block. The blocks leave by way of memory, because the rounds and
-// the transposition together have more variables than the JIT keeps in registers.
+// One vector for each of the 16 words, an element for each block, turned about before they meet the data.
 //
 // Constant time: additions, rotations and xor only.
 internal static unsafe class ChaCha20Kernel16
@@ -25,9 +24,12 @@ internal static unsafe class ChaCha20Kernel16
 
     private const MethodImplOptions Kernel = MethodImplOptions.NoInlining | MethodImplOptions.AggressiveOptimization;
 
-    /// <summary>The key stream of blocks counter to counter + 15, word by word.</summary>
+    /// <summary>
+    /// data = data xor blocks counter to counter + 15, or the first of their bytes, at least 64; any alignment. stream: memory
+    /// for a kilobyte, 64-byte aligned.
+    /// </summary>
     [MethodImpl(Kernel)]
-    public static void Blocks(uint* input, uint* words)
+    public static void XorBlocks(uint* input, byte* data, int bytes, byte* stream)
     {
         Word counters = Vector512.Create(input[12]) + Vector512.Create(0u, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
         Word x0 = Vector512.Create(input[0]), x1 = Vector512.Create(input[1]);
@@ -48,60 +50,74 @@ internal static unsafe class ChaCha20Kernel16
                 ref x10, ref x11, ref x8, ref x9, ref x15, ref x12, ref x13, ref x14);
         }
 
-        Vector512.Store(x0 + Vector512.Create(input[0]), words);
-        Vector512.Store(x1 + Vector512.Create(input[1]), words + 16);
-        Vector512.Store(x2 + Vector512.Create(input[2]), words + 32);
-        Vector512.Store(x3 + Vector512.Create(input[3]), words + 48);
-        Vector512.Store(x4 + Vector512.Create(input[4]), words + 64);
-        Vector512.Store(x5 + Vector512.Create(input[5]), words + 80);
-        Vector512.Store(x6 + Vector512.Create(input[6]), words + 96);
-        Vector512.Store(x7 + Vector512.Create(input[7]), words + 112);
-        Vector512.Store(x8 + Vector512.Create(input[8]), words + 128);
-        Vector512.Store(x9 + Vector512.Create(input[9]), words + 144);
-        Vector512.Store(x10 + Vector512.Create(input[10]), words + 160);
-        Vector512.Store(x11 + Vector512.Create(input[11]), words + 176);
-        Vector512.Store(x12 + counters, words + 192);
-        Vector512.Store(x13 + Vector512.Create(input[13]), words + 208);
-        Vector512.Store(x14 + Vector512.Create(input[14]), words + 224);
-        Vector512.Store(x15 + Vector512.Create(input[15]), words + 240);
-    }
+        x0 += Vector512.Create(input[0]);
+        x1 += Vector512.Create(input[1]);
+        x2 += Vector512.Create(input[2]);
+        x3 += Vector512.Create(input[3]);
+        x4 += Vector512.Create(input[4]);
+        x5 += Vector512.Create(input[5]);
+        x6 += Vector512.Create(input[6]);
+        x7 += Vector512.Create(input[7]);
+        x8 += Vector512.Create(input[8]);
+        x9 += Vector512.Create(input[9]);
+        x10 += Vector512.Create(input[10]);
+        x11 += Vector512.Create(input[11]);
+        x12 += counters;
+        x13 += Vector512.Create(input[13]);
+        x14 += Vector512.Create(input[14]);
+        x15 += Vector512.Create(input[15]);
+        LaneTranspose.InQuarters(ref x0, ref x1, ref x2, ref x3);
+        LaneTranspose.InQuarters(ref x4, ref x5, ref x6, ref x7);
+        LaneTranspose.InQuarters(ref x8, ref x9, ref x10, ref x11);
+        LaneTranspose.InQuarters(ref x12, ref x13, ref x14, ref x15);
+        LaneTranspose.OfQuarters(ref x0, ref x4, ref x8, ref x12);
+        LaneTranspose.OfQuarters(ref x1, ref x5, ref x9, ref x13);
+        LaneTranspose.OfQuarters(ref x2, ref x6, ref x10, ref x14);
+        LaneTranspose.OfQuarters(ref x3, ref x7, ref x11, ref x15);
+        if (bytes == Bytes)
+        {
+            XorBlock(x0, data);
+            XorBlock(x1, data + 64);
+            XorBlock(x2, data + 128);
+            XorBlock(x3, data + 192);
+            XorBlock(x4, data + 256);
+            XorBlock(x5, data + 320);
+            XorBlock(x6, data + 384);
+            XorBlock(x7, data + 448);
+            XorBlock(x8, data + 512);
+            XorBlock(x9, data + 576);
+            XorBlock(x10, data + 640);
+            XorBlock(x11, data + 704);
+            XorBlock(x12, data + 768);
+            XorBlock(x13, data + 832);
+            XorBlock(x14, data + 896);
+            XorBlock(x15, data + 960);
+            return;
+        }
 
-    /// <summary>data = data xor the stream in words: 1024 bytes, any alignment.</summary>
-    [MethodImpl(Kernel)]
-    public static void Xor(uint* words, byte* data)
-    {
-        Word r0 = Vector512.Load(words), r1 = Vector512.Load(words + 16);
-        Word r2 = Vector512.Load(words + 32), r3 = Vector512.Load(words + 48);
-        Word r4 = Vector512.Load(words + 64), r5 = Vector512.Load(words + 80);
-        Word r6 = Vector512.Load(words + 96), r7 = Vector512.Load(words + 112);
-        Word r8 = Vector512.Load(words + 128), r9 = Vector512.Load(words + 144);
-        Word r10 = Vector512.Load(words + 160), r11 = Vector512.Load(words + 176);
-        Word r12 = Vector512.Load(words + 192), r13 = Vector512.Load(words + 208);
-        Word r14 = Vector512.Load(words + 224), r15 = Vector512.Load(words + 240);
-        LaneTranspose.InQuarters(ref r0, ref r1, ref r2, ref r3);
-        LaneTranspose.InQuarters(ref r4, ref r5, ref r6, ref r7);
-        LaneTranspose.InQuarters(ref r8, ref r9, ref r10, ref r11);
-        LaneTranspose.InQuarters(ref r12, ref r13, ref r14, ref r15);
-        LaneTranspose.OfQuarters(ref r0, ref r4, ref r8, ref r12);
-        LaneTranspose.OfQuarters(ref r1, ref r5, ref r9, ref r13);
-        LaneTranspose.OfQuarters(ref r2, ref r6, ref r10, ref r14);
-        LaneTranspose.OfQuarters(ref r3, ref r7, ref r11, ref r15);
-        XorBlock(r0, data);
-        XorBlock(r1, data + 64);
-        XorBlock(r2, data + 128);
-        XorBlock(r3, data + 192);
-        XorBlock(r4, data + 256);
-        XorBlock(r5, data + 320);
-        XorBlock(r6, data + 384);
-        XorBlock(r7, data + 448);
-        XorBlock(r8, data + 512);
-        XorBlock(r9, data + 576);
-        XorBlock(r10, data + 640);
-        XorBlock(r11, data + 704);
-        XorBlock(r12, data + 768);
-        XorBlock(r13, data + 832);
-        XorBlock(r14, data + 896);
-        XorBlock(r15, data + 960);
+        Vector512.Store(x0, (uint*)stream);
+        Vector512.Store(x1, (uint*)(stream + 64));
+        Vector512.Store(x2, (uint*)(stream + 128));
+        Vector512.Store(x3, (uint*)(stream + 192));
+        Vector512.Store(x4, (uint*)(stream + 256));
+        Vector512.Store(x5, (uint*)(stream + 320));
+        Vector512.Store(x6, (uint*)(stream + 384));
+        Vector512.Store(x7, (uint*)(stream + 448));
+        Vector512.Store(x8, (uint*)(stream + 512));
+        Vector512.Store(x9, (uint*)(stream + 576));
+        Vector512.Store(x10, (uint*)(stream + 640));
+        Vector512.Store(x11, (uint*)(stream + 704));
+        Vector512.Store(x12, (uint*)(stream + 768));
+        Vector512.Store(x13, (uint*)(stream + 832));
+        Vector512.Store(x14, (uint*)(stream + 896));
+        Vector512.Store(x15, (uint*)(stream + 960));
+
+        // The last 64 bytes overlap the whole blocks in front of them: read before those change.
+        int last = bytes - 64;
+        Word end = Vector512.Load((uint*)(data + last));
+        for (int at = 0; at < last; at += 64)
+            XorBlock(Vector512.Load((uint*)(stream + at)), data + at);
+        Vector512.Store(end ^ Vector512.Load((uint*)(stream + last)), (uint*)(data + last));
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

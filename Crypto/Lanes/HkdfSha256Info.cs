@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using System.Numerics;
 using FastExit.Crypto.Primitives;
 
 namespace FastExit.Crypto.Lanes;
@@ -14,8 +13,6 @@ namespace FastExit.Crypto.Lanes;
 /// </remarks>
 public sealed unsafe class HkdfSha256Info
 {
-    private const int ScheduleWords = 64;
-
     // For each counter: the schedules of its blocks; where the first block begins with T(i-1), its own 16 words stand there.
     private readonly uint[] _schedules;
     private readonly byte[] _info;
@@ -30,7 +27,7 @@ public sealed unsafe class HkdfSha256Info
         _info = info.ToArray();
         MaximumBlocks = maximumBlocks;
         _blocksPerCounter = BlocksOf(2);
-        _schedules = GC.AllocateArray<uint>(maximumBlocks * _blocksPerCounter * ScheduleWords, pinned: true);
+        _schedules = GC.AllocateArray<uint>(maximumBlocks * _blocksPerCounter * Sha256Schedule.Words, pinned: true);
         Span<byte> message = stackalloc byte[_blocksPerCounter * Sha256.BlockBytes];
         for (int counter = 1; counter <= maximumBlocks; counter++)
         {
@@ -44,11 +41,11 @@ public sealed unsafe class HkdfSha256Info
                 message[(blocks * Sha256.BlockBytes - 8)..], 8 * (ulong)(Sha256.BlockBytes + length));
             for (int block = 0; block < blocks; block++)
             {
-                Span<uint> schedule = _schedules.AsSpan(Index(counter, block), ScheduleWords);
+                Span<uint> schedule = _schedules.AsSpan(Index(counter, block), Sha256Schedule.Words);
                 for (int t = 0; t < 16; t++)
                     schedule[t] = BinaryPrimitives.ReadUInt32BigEndian(message[(block * Sha256.BlockBytes + 4 * t)..]);
                 if (counter == 1 || block > 0)
-                    Complete(schedule);
+                    Sha256Schedule.Complete(schedule);
             }
         }
     }
@@ -69,18 +66,5 @@ public sealed unsafe class HkdfSha256Info
     internal uint* Schedule(int counter, int block) =>
         (uint*)System.Runtime.InteropServices.Marshal.UnsafeAddrOfPinnedArrayElement(_schedules, Index(counter, block));
 
-    private int Index(int counter, int block) => ((counter - 1) * _blocksPerCounter + block) * ScheduleWords;
-
-    private static void Complete(Span<uint> w)
-    {
-        for (int t = 16; t < ScheduleWords; t++)
-        {
-            uint s0 = BitOperations.RotateRight(w[t - 15], 7) ^ BitOperations.RotateRight(w[t - 15], 18) ^ w[t - 15] >> 3;
-            uint s1 = BitOperations.RotateRight(w[t - 2], 17) ^ BitOperations.RotateRight(w[t - 2], 19) ^ w[t - 2] >> 10;
-            w[t] = w[t - 16] + s0 + w[t - 7] + s1;
-        }
-
-        for (int t = 0; t < ScheduleWords; t++)
-            w[t] += Sha256.RoundConstants[t];
-    }
+    private int Index(int counter, int block) => ((counter - 1) * _blocksPerCounter + block) * Sha256Schedule.Words;
 }

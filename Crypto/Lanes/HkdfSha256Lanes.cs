@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using System.Security.Cryptography;
@@ -21,12 +20,13 @@ public sealed unsafe class HkdfSha256Lanes
     /// <summary>Lanes at most.</summary>
     public const int MaximumLanes = LaneFeed.MaximumLanes;
 
-    // Before the memory of Sha256Wide, each in its rows: midstates of the lanes' keys, the last block of output.
-    private const int KeptWords = 3 * Sha256Wide.StateWords;
+    // Before the memory of Sha256Wide, each in its rows: midstates of the lanes' keys. The last block of output stays in the
+    // first rows of its Words.
+    private const int KeptWords = 2 * Sha256Wide.StateWords;
 
     private readonly CpuLevel _level;
     private readonly byte[] _memory;
-    private readonly uint* _inner, _outer, _last;
+    private readonly uint* _inner, _outer;
     private readonly byte* _wide;
 
     // For levels and lane counts without a wide kernel.
@@ -46,7 +46,6 @@ public sealed unsafe class HkdfSha256Lanes
         _memory = GC.AllocateArray<byte>(64 + 4 * KeptWords + Sha256Wide.MemoryBytes, pinned: true);
         _inner = (uint*)Sha256Wide.Align((byte*)Marshal.UnsafeAddrOfPinnedArrayElement(_memory, 0));
         _outer = _inner + Sha256Wide.StateWords;
-        _last = _outer + Sha256Wide.StateWords;
         _wide = (byte*)(_inner + KeptWords);
     }
 
@@ -108,9 +107,23 @@ public sealed unsafe class HkdfSha256Lanes
     /// <summary>Erases what the workspace knows.</summary>
     public void Clear()
     {
-        CryptographicOperations.ZeroMemory(_memory);
-        CryptographicOperations.ZeroMemory(MemoryMarshal.AsBytes(_keys.AsSpan()));
-        CryptographicOperations.ZeroMemory(_blocks);
+        if (_level != CpuLevel.Portable)
+        {
+            // The system's function takes several times as long.
+            fixed (byte* memory = _memory)
+            {
+                byte* end = memory + _memory.Length;
+                for (byte* at = memory; at <= end - Vector512<byte>.Count; at += Vector512<byte>.Count)
+                    Vector512<byte>.Zero.Store(at);
+            }
+        }
+
+        if (_level != CpuLevel.Avx512)
+        {
+            CryptographicOperations.ZeroMemory(MemoryMarshal.AsBytes(_keys.AsSpan()));
+            CryptographicOperations.ZeroMemory(_blocks);
+        }
+
         _lanes = 0;
     }
 
@@ -129,36 +142,37 @@ public sealed unsafe class HkdfSha256Lanes
 
             wide.ActivateAll();
             wide.SetState(in salt.Inner);
-            wide.Absorb(pointers, lengths, Sha256.BlockBytes);
+            wide.Absorb(pointers, lengths, Sha256.BlockBytes, wide.State, wide.Words);
         }
 
-        wide.FinishMac(in salt.Outer);
+        wide.SetState(in salt.Outer);
+        wide.FinishMac(wide.State, wide.State);
         wide.PrepareKeysOfDigests(_inner, _outer);
     }
 
     private void ExpandWide(HkdfSha256Info info, int counter, Span<byte> output, int stride, int bytes)
     {
         Sha256Wide wide = new(_level, _lanes, _wide);
-        wide.SetState(_inner);
-        int block = 0;
-        if (counter > 1)
+        uint* from = _inner;
+        int blocks = info.BlocksOf(counter);
+        for (int block = 0; block < blocks; block++)
         {
-            uint* words = info.Schedule(counter, block++);
-            Unsafe.CopyBlock(wide.Words, _last, 4 * Sha256Wide.StateWords);
-            for (int t = 8; t < 16; t++)
+            uint* words = info.Schedule(counter, block), to = block == blocks - 1 ? wide.Words : wide.State;
+            if (counter > 1 && block == 0)
             {
-                for (int lane = 0; lane < MaximumLanes; lane += 8)
-                    Vector256.Create(words[t]).Store(wide.Words + t * Sha256Wide.RowWords + lane);
+                wide.SetUpperWords(words + 8);
+                wide.Compress(from, to);
+            }
+            else
+            {
+                wide.CompressOfOne(from, to, words);
             }
 
-            wide.Compress();
+            from = wide.State;
         }
 
-        for (; block < info.BlocksOf(counter); block++)
-            wide.CompressOfOne(info.Schedule(counter, block));
-        wide.FinishMac(_outer);
-        Unsafe.CopyBlock(_last, wide.State, 4 * Sha256Wide.StateWords);
-        wide.StoreDigests(output, stride, bytes);
+        wide.FinishMac(_outer, wide.Words);
+        wide.StoreDigests(wide.Words, output, stride, bytes);
     }
 
     private void ExpandScalar(HkdfSha256Info info, int counter, Span<byte> output, int stride, int bytes)

@@ -42,7 +42,8 @@ public static class HmacSha256Lanes
         ArgumentOutOfRangeException.ThrowIfGreaterThan((uint)macBytes, (uint)HmacSha256.MacBytes);
         keys.ThrowIfShort(messages.Length);
         byte* memory = stackalloc byte[Sha256Wide.MemoryBytes];
-        uint* midstates = stackalloc uint[2 * Sha256Wide.StateWords];
+        byte* kept = stackalloc byte[64 + 4 * 2 * Sha256Wide.StateWords];
+        uint* midstates = (uint*)Sha256Wide.Align(kept);
         byte** pointers = stackalloc byte*[Sha256Lanes.MaximumLanes];
         int* lengths = stackalloc int[Sha256Lanes.MaximumLanes];
         Span<byte> mac = stackalloc byte[HmacSha256.MacBytes];
@@ -59,10 +60,9 @@ public static class HmacSha256Lanes
                     wide.ActivateAll();
                     LaneFields group = new(keys.Bytes[(first * keys.Stride)..], keys.Stride, keys.Length);
                     wide.PrepareKeys(group, midstates, midstates + Sha256Wide.StateWords);
-                    wide.SetState(midstates);
-                    wide.Absorb(pointers, lengths, Sha256.BlockBytes);
-                    wide.FinishMac(midstates + Sha256Wide.StateWords);
-                    wide.StoreDigests(output, macStride, macBytes);
+                    wide.Absorb(pointers, lengths, Sha256.BlockBytes, midstates, wide.Words);
+                    wide.FinishMac(midstates + Sha256Wide.StateWords, wide.State);
+                    wide.StoreDigests(wide.State, output, macStride, macBytes);
                     continue;
                 }
 

@@ -11,47 +11,71 @@ namespace FastExit.Crypto.Lanes;
 //   FIPS 180-4 §4.1.2, §6.2.2
 //
 // Layout
-//   state[16 * word + lane], 8 words; words[16 * t + lane], 64 words of the message schedule, the first 16 given;
+//   from, to[16 * word + lane], 8 words; words[16 * t + lane], 16 words of the message schedule;
 //   active[lane]: all ones or zero, a lane of zeros keeps its state. All 64-byte aligned.
 //
-// The schedule is written to memory whole and the rounds come in groups of 8, after which the names of the working
-// variables are back in place: unrolled further, the JIT stops tracking locals and keeps them on the stack.
+// Each round waits for the one before; the schedule's next word, made beside it, fills the gaps. The rounds come in groups
+// of 8, after which the names of the working variables are back in place: unrolled further, the JIT stops tracking locals
+// and keeps them on the stack.
 //
 // Constant time: additions, rotations and logic only.
 internal static unsafe class Sha256Kernel16
 {
     private const MethodImplOptions Kernel = MethodImplOptions.NoInlining | MethodImplOptions.AggressiveOptimization;
 
-    /// <summary>Words 16 to 63 of the schedule.</summary>
+    /// <summary>
+    /// to = from after the block whose 16 words are given, which the schedule's later words replace; from and to may be the
+    /// same, and to may take the place of words.
+    /// </summary>
     [MethodImpl(Kernel)]
-    public static void Expand(uint* words)
+    public static void Compress(uint* from, uint* to, uint* words, uint* constants, uint* active)
     {
-        Word even = Vector512.Load(words + 14 * 16), odd = Vector512.Load(words + 15 * 16);
-        Word next = Vector512.Load(words);
-        for (uint* w = words; w < words + 48 * 16; w += 4 * 16)
+        Word a = Vector512.Load(from), b = Vector512.Load(from + 16);
+        Word c = Vector512.Load(from + 32), d = Vector512.Load(from + 48);
+        Word e = Vector512.Load(from + 64), f = Vector512.Load(from + 80);
+        Word g = Vector512.Load(from + 96), h = Vector512.Load(from + 112);
+        uint* lower = words, upper = words + 8 * 16;
+        Word even = Vector512.Load(upper + 96), odd = Vector512.Load(upper + 112), w0 = Vector512.Load(lower), w1;
+        for (uint* end = constants + 48; constants < end; constants += 8)
         {
-            Word w1 = Vector512.Load(w + 16), w2 = Vector512.Load(w + 32), w3 = Vector512.Load(w + 48), w4 = Vector512.Load(w + 64);
-            even = next + Small0(w1) + Vector512.Load(w + 9 * 16) + Small1(even);
-            odd = w1 + Small0(w2) + Vector512.Load(w + 10 * 16) + Small1(odd);
-            Vector512.Store(even, w + 16 * 16);
-            Vector512.Store(odd, w + 17 * 16);
-            even = w2 + Small0(w3) + Vector512.Load(w + 11 * 16) + Small1(even);
-            odd = w3 + Small0(w4) + Vector512.Load(w + 12 * 16) + Small1(odd);
-            Vector512.Store(even, w + 18 * 16);
-            Vector512.Store(odd, w + 19 * 16);
-            next = w4;
+            w1 = Vector512.Load(lower + 16);
+            Round(a, b, c, ref d, e, f, g, ref h, w0 + Vector512.Create(constants[0]));
+            even = Next(w0, w1, Vector512.Load(upper + 16), even);
+            Vector512.Store(even, lower);
+            w0 = Vector512.Load(lower + 32);
+            Round(h, a, b, ref c, d, e, f, ref g, w1 + Vector512.Create(constants[1]));
+            odd = Next(w1, w0, Vector512.Load(upper + 32), odd);
+            Vector512.Store(odd, lower + 16);
+            w1 = Vector512.Load(lower + 48);
+            Round(g, h, a, ref b, c, d, e, ref f, w0 + Vector512.Create(constants[2]));
+            even = Next(w0, w1, Vector512.Load(upper + 48), even);
+            Vector512.Store(even, lower + 32);
+            w0 = Vector512.Load(lower + 64);
+            Round(f, g, h, ref a, b, c, d, ref e, w1 + Vector512.Create(constants[3]));
+            odd = Next(w1, w0, Vector512.Load(upper + 64), odd);
+            Vector512.Store(odd, lower + 48);
+            w1 = Vector512.Load(lower + 80);
+            Round(e, f, g, ref h, a, b, c, ref d, w0 + Vector512.Create(constants[4]));
+            even = Next(w0, w1, Vector512.Load(upper + 80), even);
+            Vector512.Store(even, lower + 64);
+            w0 = Vector512.Load(lower + 96);
+            Round(d, e, f, ref g, h, a, b, ref c, w1 + Vector512.Create(constants[5]));
+            odd = Next(w1, w0, Vector512.Load(upper + 96), odd);
+            Vector512.Store(odd, lower + 80);
+            w1 = Vector512.Load(lower + 112);
+            Round(c, d, e, ref f, g, h, a, ref b, w0 + Vector512.Create(constants[6]));
+            even = Next(w0, w1, Vector512.Load(upper + 112), even);
+            Vector512.Store(even, lower + 96);
+            w0 = Vector512.Load(upper);
+            Round(b, c, d, ref e, f, g, h, ref a, w1 + Vector512.Create(constants[7]));
+            odd = Next(w1, w0, Vector512.Load(lower), odd);
+            Vector512.Store(odd, lower + 112);
+            uint* filled = lower;
+            lower = upper;
+            upper = filled;
         }
-    }
 
-    /// <summary>The 64 rounds over a schedule of the lane's own.</summary>
-    [MethodImpl(Kernel)]
-    public static void Rounds(uint* state, uint* words, uint* constants, uint* active)
-    {
-        Word a = Vector512.Load(state), b = Vector512.Load(state + 16);
-        Word c = Vector512.Load(state + 32), d = Vector512.Load(state + 48);
-        Word e = Vector512.Load(state + 64), f = Vector512.Load(state + 80);
-        Word g = Vector512.Load(state + 96), h = Vector512.Load(state + 112);
-        for (uint* end = constants + 64; constants < end; constants += 8, words += 8 * 16)
+        for (uint* end = constants + 16; constants < end; constants += 8, words += 8 * 16)
         {
             Round(a, b, c, ref d, e, f, g, ref h, Vector512.Load(words) + Vector512.Create(constants[0]));
             Round(h, a, b, ref c, d, e, f, ref g, Vector512.Load(words + 16) + Vector512.Create(constants[1]));
@@ -63,17 +87,17 @@ internal static unsafe class Sha256Kernel16
             Round(b, c, d, ref e, f, g, h, ref a, Vector512.Load(words + 112) + Vector512.Create(constants[7]));
         }
 
-        Add(state, active, a, b, c, d, e, f, g, h);
+        Add(from, to, active, a, b, c, d, e, f, g, h);
     }
 
-    /// <summary>The 64 rounds over one schedule for all lanes: 64 words, round constants added.</summary>
+    /// <summary>to = from after one block for all lanes: its schedule of 64 words, round constants added.</summary>
     [MethodImpl(Kernel)]
-    public static void RoundsOfOne(uint* state, uint* schedule, uint* active)
+    public static void CompressOfOne(uint* from, uint* to, uint* schedule, uint* active)
     {
-        Word a = Vector512.Load(state), b = Vector512.Load(state + 16);
-        Word c = Vector512.Load(state + 32), d = Vector512.Load(state + 48);
-        Word e = Vector512.Load(state + 64), f = Vector512.Load(state + 80);
-        Word g = Vector512.Load(state + 96), h = Vector512.Load(state + 112);
+        Word a = Vector512.Load(from), b = Vector512.Load(from + 16);
+        Word c = Vector512.Load(from + 32), d = Vector512.Load(from + 48);
+        Word e = Vector512.Load(from + 64), f = Vector512.Load(from + 80);
+        Word g = Vector512.Load(from + 96), h = Vector512.Load(from + 112);
         for (uint* end = schedule + 64; schedule < end; schedule += 8)
         {
             Round(a, b, c, ref d, e, f, g, ref h, Vector512.Create(schedule[0]));
@@ -86,21 +110,22 @@ internal static unsafe class Sha256Kernel16
             Round(b, c, d, ref e, f, g, h, ref a, Vector512.Create(schedule[7]));
         }
 
-        Add(state, active, a, b, c, d, e, f, g, h);
+        Add(from, to, active, a, b, c, d, e, f, g, h);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Add(uint* state, uint* active, Word a, Word b, Word c, Word d, Word e, Word f, Word g, Word h)
+    private static void Add(
+        uint* from, uint* to, uint* active, Word a, Word b, Word c, Word d, Word e, Word f, Word g, Word h)
     {
         Word mask = Vector512.Load(active);
-        Vector512.Store(Vector512.Load(state) + (a & mask), state);
-        Vector512.Store(Vector512.Load(state + 16) + (b & mask), state + 16);
-        Vector512.Store(Vector512.Load(state + 32) + (c & mask), state + 32);
-        Vector512.Store(Vector512.Load(state + 48) + (d & mask), state + 48);
-        Vector512.Store(Vector512.Load(state + 64) + (e & mask), state + 64);
-        Vector512.Store(Vector512.Load(state + 80) + (f & mask), state + 80);
-        Vector512.Store(Vector512.Load(state + 96) + (g & mask), state + 96);
-        Vector512.Store(Vector512.Load(state + 112) + (h & mask), state + 112);
+        Vector512.Store(Vector512.Load(from) + (a & mask), to);
+        Vector512.Store(Vector512.Load(from + 16) + (b & mask), to + 16);
+        Vector512.Store(Vector512.Load(from + 32) + (c & mask), to + 32);
+        Vector512.Store(Vector512.Load(from + 48) + (d & mask), to + 48);
+        Vector512.Store(Vector512.Load(from + 64) + (e & mask), to + 64);
+        Vector512.Store(Vector512.Load(from + 80) + (f & mask), to + 80);
+        Vector512.Store(Vector512.Load(from + 96) + (g & mask), to + 96);
+        Vector512.Store(Vector512.Load(from + 112) + (h & mask), to + 112);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -116,11 +141,11 @@ internal static unsafe class Sha256Kernel16
             Avx512F.RotateRight(a, 2), Avx512F.RotateRight(a, 13), Avx512F.RotateRight(a, 22), 0x96);
     }
 
+    // Word t of the schedule from words t - 16, t - 15, t - 7 and t - 2.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Word Small0(Word x) =>
-        Avx512F.TernaryLogic(Avx512F.RotateRight(x, 7), Avx512F.RotateRight(x, 18), x >>> 3, 0x96);
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Word Small1(Word x) =>
-        Avx512F.TernaryLogic(Avx512F.RotateRight(x, 17), Avx512F.RotateRight(x, 19), x >>> 10, 0x96);
+    private static Word Next(Word w16, Word w15, Word w7, Word w2) =>
+        w16
+        + Avx512F.TernaryLogic(Avx512F.RotateRight(w15, 7), Avx512F.RotateRight(w15, 18), w15 >>> 3, 0x96)
+        + w7
+        + Avx512F.TernaryLogic(Avx512F.RotateRight(w2, 17), Avx512F.RotateRight(w2, 19), w2 >>> 10, 0x96);
 }

@@ -15,36 +15,59 @@ internal static unsafe class Sha256Kernel8<TLogic>
 {
     private const MethodImplOptions Kernel = MethodImplOptions.NoInlining | MethodImplOptions.AggressiveOptimization;
 
-    /// <summary>Words 16 to 63 of the schedule.</summary>
+    /// <summary>
+    /// to = from after the block whose 16 words are given, which the schedule's later words replace; from and to may be the
+    /// same, and to may take the place of words.
+    /// </summary>
     [MethodImpl(Kernel)]
-    public static void Expand(uint* words)
+    public static void Compress(uint* from, uint* to, uint* words, uint* constants, uint* active)
     {
-        Word even = Vector256.Load(words + 14 * 16), odd = Vector256.Load(words + 15 * 16);
-        Word next = Vector256.Load(words);
-        for (uint* w = words; w < words + 48 * 16; w += 4 * 16)
+        Word a = Vector256.Load(from), b = Vector256.Load(from + 16);
+        Word c = Vector256.Load(from + 32), d = Vector256.Load(from + 48);
+        Word e = Vector256.Load(from + 64), f = Vector256.Load(from + 80);
+        Word g = Vector256.Load(from + 96), h = Vector256.Load(from + 112);
+        uint* lower = words, upper = words + 8 * 16;
+        Word even = Vector256.Load(upper + 96), odd = Vector256.Load(upper + 112), w0 = Vector256.Load(lower), w1;
+        for (uint* end = constants + 48; constants < end; constants += 8)
         {
-            Word w1 = Vector256.Load(w + 16), w2 = Vector256.Load(w + 32), w3 = Vector256.Load(w + 48), w4 = Vector256.Load(w + 64);
-            even = next + Small0(w1) + Vector256.Load(w + 9 * 16) + Small1(even);
-            odd = w1 + Small0(w2) + Vector256.Load(w + 10 * 16) + Small1(odd);
-            Vector256.Store(even, w + 16 * 16);
-            Vector256.Store(odd, w + 17 * 16);
-            even = w2 + Small0(w3) + Vector256.Load(w + 11 * 16) + Small1(even);
-            odd = w3 + Small0(w4) + Vector256.Load(w + 12 * 16) + Small1(odd);
-            Vector256.Store(even, w + 18 * 16);
-            Vector256.Store(odd, w + 19 * 16);
-            next = w4;
+            w1 = Vector256.Load(lower + 16);
+            Round(a, b, c, ref d, e, f, g, ref h, w0 + Vector256.Create(constants[0]));
+            even = Next(w0, w1, Vector256.Load(upper + 16), even);
+            Vector256.Store(even, lower);
+            w0 = Vector256.Load(lower + 32);
+            Round(h, a, b, ref c, d, e, f, ref g, w1 + Vector256.Create(constants[1]));
+            odd = Next(w1, w0, Vector256.Load(upper + 32), odd);
+            Vector256.Store(odd, lower + 16);
+            w1 = Vector256.Load(lower + 48);
+            Round(g, h, a, ref b, c, d, e, ref f, w0 + Vector256.Create(constants[2]));
+            even = Next(w0, w1, Vector256.Load(upper + 48), even);
+            Vector256.Store(even, lower + 32);
+            w0 = Vector256.Load(lower + 64);
+            Round(f, g, h, ref a, b, c, d, ref e, w1 + Vector256.Create(constants[3]));
+            odd = Next(w1, w0, Vector256.Load(upper + 64), odd);
+            Vector256.Store(odd, lower + 48);
+            w1 = Vector256.Load(lower + 80);
+            Round(e, f, g, ref h, a, b, c, ref d, w0 + Vector256.Create(constants[4]));
+            even = Next(w0, w1, Vector256.Load(upper + 80), even);
+            Vector256.Store(even, lower + 64);
+            w0 = Vector256.Load(lower + 96);
+            Round(d, e, f, ref g, h, a, b, ref c, w1 + Vector256.Create(constants[5]));
+            odd = Next(w1, w0, Vector256.Load(upper + 96), odd);
+            Vector256.Store(odd, lower + 80);
+            w1 = Vector256.Load(lower + 112);
+            Round(c, d, e, ref f, g, h, a, ref b, w0 + Vector256.Create(constants[6]));
+            even = Next(w0, w1, Vector256.Load(upper + 112), even);
+            Vector256.Store(even, lower + 96);
+            w0 = Vector256.Load(upper);
+            Round(b, c, d, ref e, f, g, h, ref a, w1 + Vector256.Create(constants[7]));
+            odd = Next(w1, w0, Vector256.Load(lower), odd);
+            Vector256.Store(odd, lower + 112);
+            uint* filled = lower;
+            lower = upper;
+            upper = filled;
         }
-    }
 
-    /// <summary>The 64 rounds over a schedule of the lane's own.</summary>
-    [MethodImpl(Kernel)]
-    public static void Rounds(uint* state, uint* words, uint* constants, uint* active)
-    {
-        Word a = Vector256.Load(state), b = Vector256.Load(state + 16);
-        Word c = Vector256.Load(state + 32), d = Vector256.Load(state + 48);
-        Word e = Vector256.Load(state + 64), f = Vector256.Load(state + 80);
-        Word g = Vector256.Load(state + 96), h = Vector256.Load(state + 112);
-        for (uint* end = constants + 64; constants < end; constants += 8, words += 8 * 16)
+        for (uint* end = constants + 16; constants < end; constants += 8, words += 8 * 16)
         {
             Round(a, b, c, ref d, e, f, g, ref h, Vector256.Load(words) + Vector256.Create(constants[0]));
             Round(h, a, b, ref c, d, e, f, ref g, Vector256.Load(words + 16) + Vector256.Create(constants[1]));
@@ -56,17 +79,17 @@ internal static unsafe class Sha256Kernel8<TLogic>
             Round(b, c, d, ref e, f, g, h, ref a, Vector256.Load(words + 112) + Vector256.Create(constants[7]));
         }
 
-        Add(state, active, a, b, c, d, e, f, g, h);
+        Add(from, to, active, a, b, c, d, e, f, g, h);
     }
 
-    /// <summary>The 64 rounds over one schedule for all lanes: 64 words, round constants added.</summary>
+    /// <summary>to = from after one block for all lanes: its schedule of 64 words, round constants added.</summary>
     [MethodImpl(Kernel)]
-    public static void RoundsOfOne(uint* state, uint* schedule, uint* active)
+    public static void CompressOfOne(uint* from, uint* to, uint* schedule, uint* active)
     {
-        Word a = Vector256.Load(state), b = Vector256.Load(state + 16);
-        Word c = Vector256.Load(state + 32), d = Vector256.Load(state + 48);
-        Word e = Vector256.Load(state + 64), f = Vector256.Load(state + 80);
-        Word g = Vector256.Load(state + 96), h = Vector256.Load(state + 112);
+        Word a = Vector256.Load(from), b = Vector256.Load(from + 16);
+        Word c = Vector256.Load(from + 32), d = Vector256.Load(from + 48);
+        Word e = Vector256.Load(from + 64), f = Vector256.Load(from + 80);
+        Word g = Vector256.Load(from + 96), h = Vector256.Load(from + 112);
         for (uint* end = schedule + 64; schedule < end; schedule += 8)
         {
             Round(a, b, c, ref d, e, f, g, ref h, Vector256.Create(schedule[0]));
@@ -79,21 +102,22 @@ internal static unsafe class Sha256Kernel8<TLogic>
             Round(b, c, d, ref e, f, g, h, ref a, Vector256.Create(schedule[7]));
         }
 
-        Add(state, active, a, b, c, d, e, f, g, h);
+        Add(from, to, active, a, b, c, d, e, f, g, h);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Add(uint* state, uint* active, Word a, Word b, Word c, Word d, Word e, Word f, Word g, Word h)
+    private static void Add(
+        uint* from, uint* to, uint* active, Word a, Word b, Word c, Word d, Word e, Word f, Word g, Word h)
     {
         Word mask = Vector256.Load(active);
-        Vector256.Store(Vector256.Load(state) + (a & mask), state);
-        Vector256.Store(Vector256.Load(state + 16) + (b & mask), state + 16);
-        Vector256.Store(Vector256.Load(state + 32) + (c & mask), state + 32);
-        Vector256.Store(Vector256.Load(state + 48) + (d & mask), state + 48);
-        Vector256.Store(Vector256.Load(state + 64) + (e & mask), state + 64);
-        Vector256.Store(Vector256.Load(state + 80) + (f & mask), state + 80);
-        Vector256.Store(Vector256.Load(state + 96) + (g & mask), state + 96);
-        Vector256.Store(Vector256.Load(state + 112) + (h & mask), state + 112);
+        Vector256.Store(Vector256.Load(from) + (a & mask), to);
+        Vector256.Store(Vector256.Load(from + 16) + (b & mask), to + 16);
+        Vector256.Store(Vector256.Load(from + 32) + (c & mask), to + 32);
+        Vector256.Store(Vector256.Load(from + 48) + (d & mask), to + 48);
+        Vector256.Store(Vector256.Load(from + 64) + (e & mask), to + 64);
+        Vector256.Store(Vector256.Load(from + 80) + (f & mask), to + 80);
+        Vector256.Store(Vector256.Load(from + 96) + (g & mask), to + 96);
+        Vector256.Store(Vector256.Load(from + 112) + (h & mask), to + 112);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -109,11 +133,11 @@ internal static unsafe class Sha256Kernel8<TLogic>
             TLogic.RotateRight(a, 2), TLogic.RotateRight(a, 13), TLogic.RotateRight(a, 22));
     }
 
+    // Word t of the schedule from words t - 16, t - 15, t - 7 and t - 2.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Word Small0(Word x) =>
-        TLogic.Xor(TLogic.RotateRight(x, 7), TLogic.RotateRight(x, 18), x >>> 3);
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Word Small1(Word x) =>
-        TLogic.Xor(TLogic.RotateRight(x, 17), TLogic.RotateRight(x, 19), x >>> 10);
+    private static Word Next(Word w16, Word w15, Word w7, Word w2) =>
+        w16
+        + TLogic.Xor(TLogic.RotateRight(w15, 7), TLogic.RotateRight(w15, 18), w15 >>> 3)
+        + w7
+        + TLogic.Xor(TLogic.RotateRight(w2, 17), TLogic.RotateRight(w2, 19), w2 >>> 10);
 }

@@ -37,9 +37,8 @@ public static class Sha256Lanes
                     Sha256Wide wide = new(level, lanes, memory);
                     Place(bytes, region.Length, messages[..lanes], pointers, lengths);
                     wide.ActivateAll();
-                    wide.SetInitial();
-                    wide.Absorb(pointers, lengths, 0);
-                    wide.StoreDigests(digests, Sha256.HashBytes, Sha256.HashBytes);
+                    wide.Absorb(pointers, lengths, 0, Sha256Initial.Rows, wide.State);
+                    wide.StoreDigests(wide.State, digests, Sha256.HashBytes, Sha256.HashBytes);
                 }
                 else
                 {

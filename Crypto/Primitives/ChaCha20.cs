@@ -63,8 +63,8 @@ public static class ChaCha20
     // All data but a rest of up to WideFrom bytes, a multiple of the block size or everything.
     private static unsafe int XorWide(ReadOnlySpan<byte> key, ReadOnlySpan<byte> nonce, uint counter, Span<byte> data)
     {
-        byte* memory = stackalloc byte[2 * ChaCha20Kernel16.Bytes + 64];
-        uint* words = (uint*)((nuint)memory + 63 & ~(nuint)63);
+        byte* memory = stackalloc byte[ChaCha20Kernel16.Bytes + 64];
+        byte* stream = (byte*)((nuint)memory + 63 & ~(nuint)63);
         // Word by word: unoptimised builds would copy a span of constants to the heap.
         uint* input = stackalloc uint[16];
         input[0] = 0x61707865;
@@ -79,19 +79,14 @@ public static class ChaCha20
         {
             for (; data.Length - done >= ChaCha20Kernel16.Bytes; done += ChaCha20Kernel16.Bytes)
             {
-                ChaCha20Kernel16.Blocks(input, words);
-                ChaCha20Kernel16.Xor(words, start + done);
+                ChaCha20Kernel16.XorBlocks(input, start + done, ChaCha20Kernel16.Bytes, stream);
                 input[12] += ChaCha20Kernel16.Bytes / BlockBytes;
             }
 
             int rest = data.Length - done;
             if (rest <= WideFrom)
                 return done;
-            byte* last = (byte*)words + ChaCha20Kernel16.Bytes;
-            data[done..].CopyTo(new(last, rest));
-            ChaCha20Kernel16.Blocks(input, words);
-            ChaCha20Kernel16.Xor(words, last);
-            new Span<byte>(last, rest).CopyTo(data[done..]);
+            ChaCha20Kernel16.XorBlocks(input, start + done, rest, stream);
         }
 
         return data.Length;

@@ -63,7 +63,8 @@ public static class X25519
     /// <summary>
     /// result = [scalar] P for several lanes, P the point that the lane's table was made for: what
     /// <see cref="MultiplyUnclampedLanes(ReadOnlySpan{byte}, ReadOnlySpan{byte}, Span{byte}, int)"/> gives for it, for every
-    /// scalar below 2^256. Any mix of tables; lanes with the same one cost less. Which lane has which table is public.
+    /// scalar below 2^256. Any mix of tables; lanes with the same one cost less, neighbours of different sizes more. Which lane
+    /// has which table is public.
     /// </summary>
     public static void MultiplyTableLanes(
         ReadOnlySpan<byte> scalars, ReadOnlySpan<X25519Table> tables, Span<byte> results, int lanes) =>
@@ -101,7 +102,19 @@ public static class X25519
         CpuLevel level, ReadOnlySpan<byte> scalars, ReadOnlySpan<X25519Table> tables, Span<byte> results, int lanes)
     {
         CheckLanes(lanes);
-        MultiplyTableLanes(FieldKernels.At(level), scalars, tables, results, lanes);
+        // Kernels walk tables of one shape.
+        for (int first = 0, count; first < lanes; first += count)
+        {
+            count = 1;
+            while (first + count < lanes && tables[first + count].Shape.Spacing == tables[first].Shape.Spacing)
+                count++;
+            MultiplyTableLanes(
+                FieldKernels.At(level),
+                scalars[(first * KeyBytes)..],
+                tables.Slice(first, count),
+                results[(first * KeyBytes)..],
+                count);
+        }
     }
 
     internal static void MultiplyLanes(

@@ -23,8 +23,11 @@ public sealed class NodeTables(long maximumBytes) : IDisposable
     /// <summary>Bytes that the tables take now.</summary>
     public long Bytes => Volatile.Read(ref _bytes);
 
-    /// <summary>The place of a 32-byte key's table; a new key waits for <see cref="Build"/>.</summary>
-    public Entry Of(ReadOnlySpan<byte> key)
+    /// <summary>
+    /// The place of a 32-byte key's table; a new key waits for <see cref="Build"/>. Who names it first says whether its table
+    /// is to be a large one, as is worth while for keys that many routes share.
+    /// </summary>
+    public Entry Of(ReadOnlySpan<byte> key, bool isLarge = false)
     {
         ArgumentOutOfRangeException.ThrowIfNotEqual(key.Length, X25519.KeyBytes);
         string name = Convert.ToHexString(key);
@@ -32,7 +35,7 @@ public sealed class NodeTables(long maximumBytes) : IDisposable
         {
             if (!_entries.TryGetValue(name, out Entry? entry))
             {
-                _entries[name] = entry = new Entry(key.ToArray());
+                _entries[name] = entry = new Entry(key.ToArray(), isLarge);
                 _waiting.Enqueue(entry);
             }
 
@@ -47,7 +50,8 @@ public sealed class NodeTables(long maximumBytes) : IDisposable
     {
         while (!cancellation.IsCancellationRequested && TryNext() is { } entry)
         {
-            X25519Table? table = X25519Table.TryCreate(entry.Key);
+            X25519Table? table =
+                entry.IsLarge ? X25519Table.TryCreateLarge(entry.Key) : X25519Table.TryCreate(entry.Key);
             lock (_lock)
             {
                 if (table is not null && !_disposed && !entry.IsForgotten)
@@ -58,7 +62,7 @@ public sealed class NodeTables(long maximumBytes) : IDisposable
 
                 table?.Dispose();
                 if (!_disposed)
-                    Volatile.Write(ref _bytes, _bytes - X25519Table.TableBytes);
+                    Volatile.Write(ref _bytes, _bytes - entry.Bytes);
             }
         }
     }
@@ -75,7 +79,7 @@ public sealed class NodeTables(long maximumBytes) : IDisposable
                 return;
             entry.IsForgotten = true;
             if (entry.Table is not null)
-                Volatile.Write(ref _bytes, _bytes - X25519Table.TableBytes);
+                Volatile.Write(ref _bytes, _bytes - entry.Bytes);
             entry.Table = null;
         }
     }
@@ -102,11 +106,12 @@ public sealed class NodeTables(long maximumBytes) : IDisposable
     {
         lock (_lock)
         {
-            while (_bytes + X25519Table.TableBytes <= maximumBytes && _waiting.TryDequeue(out Entry? entry))
+            while (_waiting.TryPeek(out Entry? entry) && (entry.IsForgotten || _bytes + entry.Bytes <= maximumBytes))
             {
+                _waiting.Dequeue();
                 if (entry.IsForgotten)
                     continue;
-                Volatile.Write(ref _bytes, _bytes + X25519Table.TableBytes);
+                Volatile.Write(ref _bytes, _bytes + entry.Bytes);
                 return entry;
             }
 
@@ -119,7 +124,11 @@ public sealed class NodeTables(long maximumBytes) : IDisposable
     {
         private X25519Table? _table;
 
-        internal Entry(byte[] key) => Key = key;
+        internal Entry(byte[] key, bool isLarge)
+        {
+            Key = key;
+            IsLarge = isLarge;
+        }
 
         /// <summary>The table, or null as long as there is none.</summary>
         public X25519Table? Table
@@ -129,6 +138,11 @@ public sealed class NodeTables(long maximumBytes) : IDisposable
         }
 
         internal byte[] Key { get; }
+
+        internal bool IsLarge { get; }
+
+        /// <summary>Bytes that its table takes.</summary>
+        internal int Bytes => IsLarge ? X25519Table.LargeTableBytes : X25519Table.TableBytes;
 
         internal bool IsForgotten { get; set; }
     }

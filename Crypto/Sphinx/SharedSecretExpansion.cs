@@ -18,6 +18,9 @@ internal struct SharedSecretExpansion
     public const int StreamKeyOffset = 0, MacKeyOffset = 16, PayloadKeyOffset = 32;
     public const int BlindingFactorOffset = 224, ReplayTagOffset = 256;
 
+    // Behind the seed: part of the payload key where that is explicit, nothing where it comes from the seed.
+    public const int SpareOffset = PayloadKeyOffset + SphinxSizes.SeedBytes, SpareBytes = 16;
+
     // Blocks needed for stream and MAC key; also the seed; also the payload key; also the blinding factor; also the tag.
     public const int HeaderKeyBlocks = 1, SeedBlocks = 2, PayloadKeyBlocks = 7, BlindingFactorBlocks = 8;
     public const int AllBlocks = 9;

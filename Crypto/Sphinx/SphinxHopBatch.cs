@@ -72,6 +72,15 @@ public sealed class SphinxHopBatch
     public bool ChecksNextHop { get; init; } = true;
 
     /// <summary>
+    /// Whether the replay tag of a final hop whose payload key comes from a seed is taken from the part of the expanded secret
+    /// behind the seed, which nothing else uses, twice over; false unless set. What such packets need is derived then with 40
+    /// SHA-256 compressions instead of 68 (sphinx.md §11.2). A tag is the node's own affair and never leaves it: like the
+    /// protocol's, which all others keep, this one is a function of the shared secret alone that tells nothing about a key.
+    /// All that share a replay filter must agree.
+    /// </summary>
+    public bool TagsBySeedBlock { get; init; }
+
+    /// <summary>
     /// Shared secret, code, replay tag and routing of every lane: sets HeaderValid or an error. The region is only read.
     /// </summary>
     /// <param name="region">Holds all packets.</param>
@@ -100,13 +109,13 @@ public sealed class SphinxHopBatch
         _keys.Start(_results, slots);
         _keys.ExtendTo(SharedSecretExpansion.HeaderKeyBlocks, _expanded, SharedSecretExpansion.Bytes);
         if (CheckMacs(region, lanes, slots) && ReadRouting(region, lanes, slots))
-            _keys.ExtendTo(SharedSecretExpansion.AllBlocks, _expanded, SharedSecretExpansion.Bytes);
+            _keys.ExtendTo(BlocksWanted(lanes, slots), _expanded, SharedSecretExpansion.Bytes);
 
         for (int slot = 0; slot < slots; slot++)
         {
             ref SphinxLane lane = ref lanes[_laneOfSlot[slot]];
             if (lane.Status == SphinxStatus.HeaderValid)
-                Expanded(slot)[SharedSecretExpansion.ReplayTagOffset..].CopyTo(lane.ReplayTag);
+                TakeTag(Expanded(slot), ref lane);
             else
                 CryptographicOperations.ZeroMemory(Expanded(slot));
         }
@@ -175,6 +184,36 @@ public sealed class SphinxHopBatch
     private static Span<byte> Slice(byte[] array, int index, int bytes) => array.AsSpan(index * bytes, bytes);
 
     private Span<byte> Expanded(int slot) => Slice(_expanded, slot, SharedSecretExpansion.Bytes);
+
+    private bool HasShortTag(in SphinxLane lane) =>
+        TagsBySeedBlock && !lane.IsForward && !SphinxVersion.HasExplicitKeys(lane.Version);
+
+    // As far as the lane needs it that needs most.
+    private int BlocksWanted(ReadOnlySpan<SphinxLane> lanes, int slots)
+    {
+        for (int slot = 0; slot < slots; slot++)
+        {
+            ref readonly SphinxLane lane = ref lanes[_laneOfSlot[slot]];
+            if (lane.Status == SphinxStatus.HeaderValid && !HasShortTag(in lane))
+                return SharedSecretExpansion.AllBlocks;
+        }
+
+        return SharedSecretExpansion.SeedBlocks;
+    }
+
+    private void TakeTag(ReadOnlySpan<byte> expanded, ref SphinxLane lane)
+    {
+        Span<byte> tag = lane.ReplayTag;
+        if (!HasShortTag(in lane))
+        {
+            expanded[SharedSecretExpansion.ReplayTagOffset..].CopyTo(tag);
+            return;
+        }
+
+        ReadOnlySpan<byte> spare = expanded.Slice(SharedSecretExpansion.SpareOffset, SharedSecretExpansion.SpareBytes);
+        spare.CopyTo(tag);
+        spare.CopyTo(tag[SharedSecretExpansion.SpareBytes..]);
+    }
 
     private static SphinxStatus CheckPlace(in SphinxLane lane, int regionBytes, int keysBytes)
     {

@@ -41,9 +41,7 @@ internal static class CheckCommand
             }
         }
 
-        var limits = settings?.NetworkRequester ?? new NetworkRequesterSettings();
-        var link = settings?.MixLink.MaximumConnections ?? 4096;
-        findings.AddRange(HostChecks.IoUring(limits.MaximumConnections + limits.MaximumHalfOpen + link));
+        findings.AddRange(HostChecks.IoUring(settings?.NetworkRequester ?? new NetworkRequesterSettings(), settings?.MixLink.MaximumConnections ?? 4096));
         findings.Add(HostChecks.LockedMemory());
         findings.AddRange(HostChecks.Memory(settings?.Memory ?? new MemorySettings(), settings?.Cores.Cores.Count ?? 1));
         findings.Add(HostChecks.Cores(settings?.Cores ?? new CoreSettings()));

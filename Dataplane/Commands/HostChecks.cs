@@ -42,8 +42,9 @@ internal static partial class HostChecks
             : $"level {level} by {CpuLevels.Variable}; this CPU has {CpuLevels.Name(CpuLevels.Highest)}");
     }
 
-    public static IEnumerable<Finding> IoUring(int descriptorsWanted)
+    public static IEnumerable<Finding> IoUring(NetworkRequesterSettings limits, int mixConnections)
     {
+        var descriptorsWanted = limits.MaximumConnections + limits.MaximumHalfOpen + mixConnections;
         var (failure, direct, bundles) = RingTrial.Run();
         if (failure is not null)
         {

@@ -96,6 +96,8 @@ internal static class InitCommand
         catch (Exception error)
         {
             Remove(dataDirectory, madeDirectory, madeKeys);
+            if (error is FileNotFoundException or DirectoryNotFoundException)
+                throw new CommandException($"{dataDirectory}: this file system takes no new folder there; choose another --data-dir", error);
             if (error is IOException or UnauthorizedAccessException)
                 throw new CommandException($"{dataDirectory}: cannot be written ({OperatorErrors.OneLine(error.Message).TrimEnd('.')}); check its rights and free space", error);
             throw;

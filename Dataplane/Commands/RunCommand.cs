@@ -63,6 +63,8 @@ internal static class RunCommand
             }
 
             Warn(settings.Policy, Log);
+            if (HostChecks.Cores(settings.Cores) is { Level: FindingLevel.Fail } cores)
+                throw new CommandException($"{ConfigurationFile.PathIn(settings.DataDirectory)}: {cores.Seen}; {cores.Mend}");
             service = start(settings, keys, topology, Log);
         }
 
@@ -71,6 +73,8 @@ internal static class RunCommand
             await using var metrics = await StartMetricsAsync(settings.Metrics.Listen, service).ConfigureAwait(false);
             if (signals is not null)
                 signals.Reload = () => _ = ReloadAsync(service, settings.DataDirectory, Log);
+            foreach (var finding in HostChecks.IoUring(settings.NetworkRequester, settings.MixLink.MaximumConnections).Where(finding => finding.Level == FindingLevel.Warn))
+                Log($"WARNING: {finding.Subject}: {finding.Seen}; {finding.Mend}");
             foreach (var address in service.Listening)
                 await output.WriteLineAsync($"listening for mix nodes on {address}").ConfigureAwait(false);
             if (metrics is not null)

@@ -120,6 +120,9 @@ public sealed record NetworkRequesterSettings
     public int MaximumConnectionsPerClient { get; init; } = 1024;
     public int MaximumHalfOpen { get; init; } = 1024;
 
+    /// <summary>Of all clients of a core; a second's worth may come at once.</summary>
+    public int ConnectsPerSecond { get; init; } = 10_000;
+
     /// <summary>Sent but not yet acknowledged packets per connection (the peer's window is 1,000 messages).</summary>
     public int WindowPackets { get; init; } = 512;
     public TimeSpan ResolveTimeout { get; init; } = TimeSpan.FromSeconds(4);

@@ -33,6 +33,9 @@ public sealed record IpPacketRouterSettings
     /// <summary>From one client; 0: no limit.</summary>
     public int PacketsPerSecond { get; init; }
     public bool ClientToClient { get; init; }
+
+    /// <summary>Decodes and counts requests of versions 6 and 7; they are never served.</summary>
+    public bool LegacyDiagnostics { get; init; }
     public bool Nat { get; init; } = true;
     public bool SetForwarding { get; init; } = true;
     public bool Offload { get; init; } = true;

@@ -80,7 +80,7 @@ internal sealed class CoreRooms : IDisposable
         {
             bool work = false;
             foreach (ServiceRoom service in _services)
-                work |= service.Replies.WantsAcks;
+                work |= service.Replies.WantsAcks || service.Replies.WantsTable;
             return work;
         }
     }
@@ -190,11 +190,17 @@ internal sealed class CoreRooms : IDisposable
         }
     }
 
-    /// <summary>One batch of acks.</summary>
+    /// <summary>One table of a client's key, or one batch of acks.</summary>
     public void RunIdle()
     {
         foreach (ServiceRoom service in _services)
         {
+            if (service.Replies.WantsTable)
+            {
+                service.Replies.MakeTable();
+                return;
+            }
+
             if (!service.Replies.WantsAcks)
                 continue;
             service.Replies.BuildAcks(s_idleAcks);

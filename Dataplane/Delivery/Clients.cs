@@ -14,6 +14,9 @@ internal sealed class Clients : IDisposable
     private const long DemandWindowMilliseconds = 1000;
     private const int SmallestRequest = 10;
 
+    // Clients that are answered by explicit addresses are few.
+    private const int TablePlaces = 128;
+
     // At the limit a client that said nothing for this long, and for whom nothing is under way, gives way to a newcomer.
     private const long EvictionSilenceMilliseconds = 30_000;
 
@@ -46,6 +49,8 @@ internal sealed class Clients : IDisposable
     public PeerTable Peers { get; }
 
     public SurbStore Surbs { get; }
+
+    public RecipientTables Tables { get; } = new(TablePlaces);
 
     /// <summary>
     /// The rotation of this node's Sphinx key. When it changes, SURBs of the one before are stale (end-to-end.md §8.6): used last,
@@ -214,11 +219,16 @@ internal sealed class Clients : IDisposable
     {
         Surbs.Clear(ref Peers[index].Surbs);
         Surbs.Clear(ref Peers[index].StaleSurbs);
+        Tables.Free(ref Peers[index]);
         Peers.Close(index);
         _counters.Increment(reason);
     }
 
-    public void Dispose() => Surbs.Dispose();
+    public void Dispose()
+    {
+        Surbs.Dispose();
+        Tables.Dispose();
+    }
 
     /// <summary>Once for every client after a change of rotation: what was stale then is of no use now.</summary>
     private void TellStale(ref Peer peer)

@@ -21,6 +21,9 @@ internal interface IReplyPath
     /// <summary>True for a sender tag (answers by SURB), false for an explicit return address.</summary>
     bool IsAnonymous(int peer);
 
+    /// <summary>Differs between clients that get the same index one after the other.</summary>
+    long IdentityOf(int peer) => peer;
+
     /// <summary>Keeps the peer alive while a connection refers to it; balanced by <see cref="Release"/>.</summary>
     void Retain(int peer);
 

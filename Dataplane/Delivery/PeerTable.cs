@@ -20,6 +20,9 @@ internal struct Peer
     public bool Anonymous;
     public bool LossReported;
     public PeerTag Tag;
+
+    /// <summary>Never given twice.</summary>
+    public long Identity;
     public Recipient Recipient;
 
     /// <summary>Connections that refer to this peer.</summary>
@@ -48,6 +51,11 @@ internal struct Peer
 
     /// <summary>Of a return address: its gateway in the route book.</summary>
     public int Gateway;
+
+    /// <summary>Of a return address: packets sent since its table was last thought of, the table, and its place if it is made.</summary>
+    public int Packets;
+    public PeerTableState Table;
+    public int TablePlace;
 
     /// <summary>Packets sent whose ack is awaited.</summary>
     public int InFlight;
@@ -78,6 +86,7 @@ internal sealed class PeerTable
 
     private readonly Peer[] _peers;
     private readonly int[] _free;
+    private long _opened;
     private readonly Dictionary<PeerTag, int> _byTag;
     private readonly Dictionary<Recipient, int> _byRecipient;
     private int _freeCount;
@@ -172,6 +181,7 @@ internal sealed class PeerTable
         _peers[index] = new Peer
         {
             InUse = true,
+            Identity = ++_opened,
             LastHeard = now,
             WindowStarted = now,
             Surbs = SurbQueue.Empty,

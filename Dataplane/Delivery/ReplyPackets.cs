@@ -150,7 +150,7 @@ internal sealed class ReplyPackets
             lane.Forward = _forwards.Add(
                 offset, PacketSize.Regular,
                 _routes.Draw(peer.Gateway, peer.Recipient.Identity, _identifier),
-                peer.Recipient.EncryptionKey, ackPrefix);
+                peer.Recipient.EncryptionKey, ackPrefix, _clients.Tables.ForPacket(lane.Peer, ref peer));
             lane.HasFirstHop = _routes.TryFirstHop(out lane.FirstHop) && lane.Forward >= 0;
             return;
         }

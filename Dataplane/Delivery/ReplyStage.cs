@@ -80,12 +80,18 @@ internal sealed partial class ReplyStage : IReplyPath
     /// <summary>Acks may be built ahead.</summary>
     public bool WantsAcks => _acks.WantsMore;
 
+    /// <summary>A client's key waits for its table.</summary>
+    public bool WantsTable => _clients.Tables.IsWanted;
+
     public int PooledAcks => _acks.Count;
 
     public void BeginLoop(long now) => _now = now;
 
     /// <summary>Something to do in idle time.</summary>
     public void BuildAcks(int most) => _acks.Build(_setIds, most);
+
+    /// <summary>Something to do in idle time, as long as two batches of acks take.</summary>
+    public void MakeTable() => _clients.Tables.MakeOne(_clients.Peers);
 
     /// <summary>The node's keys were replaced.</summary>
     public void DiscardAcks() => _acks.Discard();
@@ -98,6 +104,8 @@ internal sealed partial class ReplyStage : IReplyPath
     }
 
     public bool IsAnonymous(int peer) => _clients.Peers[peer].Anonymous;
+
+    public long IdentityOf(int peer) => _clients.Peers[peer].Identity;
 
     public void Retain(int peer) => _clients.Peers[peer].References++;
 

@@ -59,6 +59,8 @@ internal sealed class RouteBook
     {
         _tables = tables;
         _meanDelayNanoseconds = meanHopDelay.TotalMilliseconds * 1e6;
+        // The last hop of every ack.
+        tables?.Of(ownSphinxKey, isLarge: true);
         for (int layer = 0; layer < 3; layer++)
         {
             TopologyNode[] nodes = topology.Layer(layer + 1);
@@ -106,7 +108,7 @@ internal sealed class RouteBook
             int key = Math.Max(0, keys.KeyFor((KeyRotation)place));
             Span<byte> publicKey = _gatewayKeys.AsSpan((_own + place) * KeyBytes, KeyBytes);
             X25519.MultiplyBase(keys.PrivateKeys.Slice(key * KeyBytes, KeyBytes), publicKey);
-            _gatewayTables[_own + place] = _tables?.Of(publicKey);
+            _gatewayTables[_own + place] = _tables?.Of(publicKey, isLarge: true);
         }
     }
 

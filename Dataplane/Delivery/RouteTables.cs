@@ -57,7 +57,7 @@ internal sealed class RouteTables : IDisposable
     {
         byte[][] publicKeys = [.. keys.SphinxKeys.Select(k => k.PublicKey.ToArray())];
         foreach (byte[] key in publicKeys)
-            Tables.Of(key);
+            Tables.Of(key, isLarge: true);
         return publicKeys;
     }
 

@@ -5,49 +5,49 @@ using FastExit.Policy;
 namespace FastExit.IpPacketRouter;
 
 /// <summary>
-/// Later fragments that overtook their first one: the mixnet keeps no order, and only the first says what is asked for. They wait where
-/// they lie, a few for each client, for at most <see cref="LifetimeMilliseconds"/>; full, the oldest gives way. Allocates at construction alone.
+/// Later fragments that overtook their first one: the mixnet keeps no order, and only the first says what is asked for. They wait a few
+/// for each session, for at most <see cref="LifetimeMilliseconds"/>: in the slot they came in, or, when that is a large one, copied out
+/// of it, so that nobody holds a large slot by a small fragment. Full, the session that has most waiting loses its oldest.
+/// Allocates at construction alone.
 /// </summary>
-internal sealed class EarlyFragments(SlotReferences references)
+/// <param name="memory">The core's slots.</param>
+/// <param name="references">Shared with whoever else reads the slots.</param>
+/// <param name="sessions">Sessions are 0 to this.</param>
+internal sealed class EarlyFragments(CoreMemory memory, SlotReferences references, int sessions)
 {
     public const int Capacity = 128;
 
     /// <summary>A datagram of 65,535 bytes has 44 later fragments of a tunnel's usual size.</summary>
-    public const int PerSource = 48;
+    public const int PerSession = 48;
 
     public const long LifetimeMilliseconds = 3000;
 
     private readonly Entry[] _entries = new Entry[Capacity];
+    private readonly byte[] _waiting = new byte[sessions];
     private int _count;
 
     public int Count => _count;
 
-    /// <summary>Keeps a reference to the slot. False: this source has its share waiting already.</summary>
+    /// <summary>False: this session has its share waiting already, or there is no slot to copy it to.</summary>
+    /// <param name="session">Whose it is.</param>
     /// <param name="slot">Where the packet lies.</param>
     /// <param name="offset">Its place there.</param>
     /// <param name="ip">The fragment.</param>
     /// <param name="now">The core's clock.</param>
-    /// <param name="displaced">The oldest one was given up for it.</param>
-    public bool TryHold(SlotHandle slot, int offset, in IpPacket ip, long now, out bool displaced)
+    /// <param name="displaced">Another one was given up for it.</param>
+    public bool TryHold(int session, SlotHandle slot, int offset, in IpPacket ip, long now, out bool displaced)
     {
         displaced = false;
-        int own = 0;
-        for (int i = 0; i < _count; i++)
-        {
-            if (_entries[i].Ip.Source == ip.Source)
-                own++;
-        }
-
-        if (own >= PerSource)
+        if (_waiting[session] >= PerSession || !TryKeep(ref slot, ref offset, ip.Bytes))
             return false;
         if (_count == Capacity)
         {
             displaced = true;
-            RemoveAt(0);
+            RemoveAt(OldestOfLargest(session));
         }
 
-        references.Add(slot);
-        _entries[_count++] = new Entry(slot, offset, ip, now + LifetimeMilliseconds);
+        _entries[_count++] = new Entry(session, slot, offset, ip, now + LifetimeMilliseconds);
+        _waiting[session]++;
         return true;
     }
 
@@ -79,18 +79,63 @@ internal sealed class EarlyFragments(SlotReferences references)
         return expired;
     }
 
+    /// <summary>Gives up those of a session that ends; how many.</summary>
+    public int Drop(int session)
+    {
+        int dropped = 0;
+        for (int i = _count - 1; i >= 0 && _waiting[session] > 0; i--)
+        {
+            if (_entries[i].Session != session)
+                continue;
+            RemoveAt(i);
+            dropped++;
+        }
+
+        return dropped;
+    }
+
     public void Clear()
     {
         while (_count > 0)
             RemoveAt(_count - 1);
     }
 
+    private bool TryKeep(ref SlotHandle slot, ref int offset, int bytes)
+    {
+        if (slot.Class == SlotClass.Regular)
+        {
+            references.Add(slot);
+            return true;
+        }
+
+        if (bytes > SlotPool.RegularBytes - SlotHeader.Bytes || !memory.Own.TryRent(SlotClass.Regular, out SlotHandle copy))
+            return false;
+        memory.Slot(slot).Slice(offset, bytes).CopyTo(memory.Slot(copy)[SlotHeader.Bytes..]);
+        references.Begin(copy);
+        (slot, offset) = (copy, SlotHeader.Bytes);
+        return true;
+    }
+
+    // The newcomer's own session when nobody has more.
+    private int OldestOfLargest(int newcomer)
+    {
+        int most = 0;
+        for (int i = 0; i < _count; i++)
+            most = Math.Max(most, _waiting[_entries[i].Session]);
+        bool own = _waiting[newcomer] == most;
+        int oldest = 0;
+        while (own ? _entries[oldest].Session != newcomer : _waiting[_entries[oldest].Session] != most)
+            oldest++;
+        return oldest;
+    }
+
     private void RemoveAt(int index)
     {
         references.Release(_entries[index].Slot);
+        _waiting[_entries[index].Session]--;
         _count--;
         Array.Copy(_entries, index + 1, _entries, index, _count - index);
     }
 
-    private readonly record struct Entry(SlotHandle Slot, int Offset, IpPacket Ip, long Expires);
+    private readonly record struct Entry(int Session, SlotHandle Slot, int Offset, IpPacket Ip, long Expires);
 }

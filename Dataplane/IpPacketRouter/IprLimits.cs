@@ -42,6 +42,9 @@ internal sealed record IprLimits
     /// <summary>Whether clients may send to each other.</summary>
     public bool ClientToClient { get; init; }
 
+    /// <summary>Requests of versions 6 and 7 are decoded to count them; they are never served.</summary>
+    public bool LegacyDiagnostics { get; init; }
+
     /// <summary>Longest IP packet in either direction, and what v10 clients are told.</summary>
     public int Mtu { get; init; } = 1500;
 
@@ -59,6 +62,7 @@ internal sealed record IprLimits
         QueueBytes = settings.QueueBytes,
         PacketsPerSecond = settings.PacketsPerSecond,
         ClientToClient = settings.ClientToClient,
+        LegacyDiagnostics = settings.LegacyDiagnostics,
         Mtu = settings.Mtu,
     };
 }

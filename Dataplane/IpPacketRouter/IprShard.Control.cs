@@ -27,6 +27,15 @@ internal sealed partial class IprShard
     private void Handle(in InboundMessage message)
     {
         _counters.Increment(Counter.IpPacketRouter_Requests);
+        Span<byte> bytes = _memory.Slot(message.Slot).Slice(message.Offset, message.Bytes);
+        IprReadStatus status = IprRequest.TryRead(bytes, out IprRequest request);
+        if (status == IprReadStatus.LegacyVersion)
+        {
+            // They name their sender in the request and mostly carry no tag.
+            CountLegacy(bytes);
+            return;
+        }
+
         if (message.Peer == InboundMessage.NoPeer)
         {
             _counters.Increment(Counter.IpPacketRouter_NoReturnPath);
@@ -36,8 +45,6 @@ internal sealed partial class IprShard
         bool known = _sessions.TryFindPeer(message.Peer, out int index);
         if (known)
             _sessions[index].LastHeard = _now;
-        Span<byte> bytes = _memory.Slot(message.Slot).Slice(message.Offset, message.Bytes);
-        IprReadStatus status = IprRequest.TryRead(bytes, out IprRequest request);
         switch (status)
         {
             case IprReadStatus.Ok when request.Kind == IprRequestKind.Data:
@@ -58,7 +65,6 @@ internal sealed partial class IprShard
                 _counters.Increment(status switch
                 {
                     IprReadStatus.NotIpr => Counter.IpPacketRouter_NotIpr,
-                    IprReadStatus.LegacyVersion => Counter.IpPacketRouter_LegacyVersion,
                     IprReadStatus.StreamOpen => Counter.IpPacketRouter_StreamOpens,
                     IprReadStatus.BadFrame => Counter.IpPacketRouter_BadFrame,
                     IprReadStatus.WrongTransport => Counter.IpPacketRouter_WrongTransport,
@@ -66,6 +72,24 @@ internal sealed partial class IprShard
                 });
                 break;
         }
+    }
+
+    private void CountLegacy(ReadOnlySpan<byte> message)
+    {
+        Counter counter = Counter.IpPacketRouter_UnknownVersion;
+        if (_limits.LegacyDiagnostics)
+        {
+            counter = LegacyIprRequest.TryRead(message, out LegacyIprRequest request) != IprReadStatus.Ok
+                ? Counter.IpPacketRouter_LegacyMalformed
+                : request.Kind switch
+                {
+                    LegacyIprRequestKind.StaticConnect or LegacyIprRequestKind.DynamicConnect => Counter.IpPacketRouter_LegacyConnects,
+                    LegacyIprRequestKind.Data => Counter.IpPacketRouter_LegacyData,
+                    _ => Counter.IpPacketRouter_LegacyOther,
+                };
+        }
+
+        _counters.Increment(counter);
     }
 
     private void Control(int peer, int index, in IprRequest request)
@@ -286,7 +310,7 @@ internal sealed partial class IprShard
 
     private bool TryPass(int peer, Limited kind, long intervalMilliseconds)
     {
-        if (_answered.TryPass((uint)peer | ((ulong)kind << 32), intervalMilliseconds, _now))
+        if (_answered.TryPass(((ulong)_replies.IdentityOf(peer) << 8) | (byte)kind, intervalMilliseconds, _now))
             return true;
         _counters.Increment(Counter.IpPacketRouter_AnswersWithheld);
         return false;

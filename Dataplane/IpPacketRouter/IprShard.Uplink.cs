@@ -42,9 +42,10 @@ internal sealed partial class IprShard
             return;
         }
 
-        if (IpPacket.TryRead(data, out IpPacket ip) != IpReadStatus.Ok)
+        IpReadStatus status = IpPacket.TryRead(data, out IpPacket ip);
+        if (status != IpReadStatus.Ok)
         {
-            _counters.Increment(Counter.IpPacketRouter_BadPackets);
+            _counters.Increment(CounterOf(status));
             return;
         }
 
@@ -64,22 +65,11 @@ internal sealed partial class IprShard
         }
 
         Span<byte> packet = data[..ip.Bytes];
-        if (ip.Bytes > _limits.Mtu)
-        {
-            _counters.Increment(Counter.IpPacketRouter_PacketsTooBig);
-            SendIcmpError(index, IcmpErrorKind.TooBig, packet, ip);
+        if (!MayPass(index, packet, ip))
             return;
-        }
-
         if (_network.IsOwn(ip.Destination))
         {
-            ToGateway(index, packet, ip);
-            return;
-        }
-
-        if (ip.HasPorts && ip.DestinationPort == 0)
-        {
-            _counters.Increment(Counter.IpPacketRouter_PortZero);
+            ToGateway(index, slot, offset, packet, ip);
             return;
         }
 
@@ -91,7 +81,7 @@ internal sealed partial class IprShard
 
         if (!ip.HasTransport)
         {
-            Follow(slot, offset, ip);
+            Follow(index, slot, offset, ip);
             return;
         }
 
@@ -114,7 +104,7 @@ internal sealed partial class IprShard
     }
 
     /// <summary>A later fragment goes where its first one went, and waits for it if that has yet to come.</summary>
-    private void Follow(SlotHandle slot, int offset, in IpPacket ip)
+    private void Follow(int index, SlotHandle slot, int offset, in IpPacket ip)
     {
         if (_fragments.TryFind(ip, _now, out bool accepted))
         {
@@ -126,7 +116,7 @@ internal sealed partial class IprShard
         }
 
         bool displaced = false;
-        bool held = !_draining && _early.TryHold(slot, offset, ip, _now, out displaced);
+        bool held = !_draining && _early.TryHold(index, slot, offset, ip, _now, out displaced);
         if (held)
             _counters.Increment(Counter.IpPacketRouter_FragmentsHeld);
         if (!held || displaced)
@@ -161,15 +151,32 @@ internal sealed partial class IprShard
         End(index, IprDisconnectReason.Other, "packets in another client's name"u8);
     }
 
-    /// <summary>Only pings have an answer here: clients measure with them whether the exit lives.</summary>
-    private void ToGateway(int index, Span<byte> packet, in IpPacket ip)
+    /// <summary>
+    /// Only pings have an answer here: clients measure with them whether the exit lives. Those in several fragments, or longer than the
+    /// tunnel carries in one, the host puts together and answers: the device's address is its own.
+    /// </summary>
+    private void ToGateway(int index, SlotHandle slot, int offset, Span<byte> packet, in IpPacket ip)
     {
-        if (EchoReply.TryAnswer(packet, ip))
+        if (!ip.HasTransport)
+        {
+            Follow(index, slot, offset, ip);
+            return;
+        }
+
+        if (ip.Bytes <= _limits.Mtu && EchoReply.TryAnswer(packet, ip))
         {
             _counters.Increment(Counter.IpPacketRouter_EchoReplies);
             Append(index, packet);
             return;
         }
+
+        bool accepted = (ip.IsFragment || ip.Bytes > _limits.Mtu) && EchoReply.IsRequest(packet, ip);
+        if (accepted)
+            ToHost(slot, offset, ip.Bytes);
+        if (ip.MoreFragments)
+            Release(ip, accepted);
+        if (accepted)
+            return;
 
         _counters.Increment(Counter.IpPacketRouter_DeniedGateway);
         Refuse(index, packet, ip);
@@ -186,7 +193,17 @@ internal sealed partial class IprShard
 
         _counters.Increment(Counter.IpPacketRouter_ClientToClient);
         Clamp(packet, ip);
-        Deliver(number, packet);
+        HopLimit.Lower(packet, ip.IsIPv6);
+        if (ip.Bytes <= _limits.Mtu)
+        {
+            Deliver(number, packet);
+            return;
+        }
+
+        Span<byte> place = stackalloc byte[_limits.Mtu];
+        var fragments = new IPv4Fragmenter(packet, ip, _limits.Mtu);
+        while (fragments.TryNext(place, out int bytes))
+            Deliver(number, place[..bytes]);
     }
 
     private bool IsAccepted(int index, Span<byte> packet, in IpPacket ip)

@@ -92,7 +92,7 @@ internal sealed partial class IprShard : IService, IIpDeviceOwner, IDisposable
         _addresses = new IprAddressPool(_network, links.Core, links.Cores, _limits.AddressRest);
         _verdicts = new VerdictCache(plan.Policy);
         _fragments = new FragmentCache();
-        _early = new EarlyFragments(references);
+        _early = new EarlyFragments(memory, references, _limits.MaximumSessions);
         _timers = new BundleTimers(_limits.MaximumSessions, nowMilliseconds);
         _ready = new TurnRing(_limits.MaximumSessions);
         _opened = new TurnRing(_limits.MaximumSessions);
@@ -266,6 +266,7 @@ internal sealed partial class IprShard : IService, IIpDeviceOwner, IDisposable
         _queuedBytes -= session.Queue.Bytes;
         session.Queue.Clear(_memory);
         _timers.Clear(index);
+        _counters.Add(Counter.IpPacketRouter_FragmentsDropped, _early.Drop(index));
         _addresses.Return(session.Number, _now);
         _replies.Release(session.Peer);
         _sessions.Close(index);

@@ -1,3 +1,5 @@
+using FastExit.Cores;
+
 namespace FastExit.IpPacketRouter;
 
 internal enum SessionState : byte

@@ -94,8 +94,9 @@ internal sealed partial class NrShard
         _halfOpen++;
         int sharing = ++_peers[peer].Connections;
 
-        if (_draining || _live > _settings.MaximumConnections || _halfOpen > _settings.MaximumHalfOpen
-            || sharing > _settings.MaximumConnectionsPerClient || c.Has(ConnectionFlags.EarlyOverflow))
+        if (_draining || _live > _maximumConnections || _halfOpen > _settings.MaximumHalfOpen
+            || sharing > _settings.MaximumConnectionsPerClient || c.Has(ConnectionFlags.EarlyOverflow)
+            || !_connects.TryTake(_settings.ConnectsPerSecond, _settings.ConnectsPerSecond, _now))
         {
             _counters.Increment(Counter.NetworkRequester_LimitRefused);
             Fail(index, ConnectFailure.Limit);

@@ -35,10 +35,14 @@ internal sealed partial class NrShard : IReplyPathOwner, IService, IDisposable
 
     private const int HeldBytesWhenShort = 128 << 10;
 
+    // Whoever fills the descriptor table with destinations must not shut mix nodes out: a quarter of it, at most so many, is theirs.
+    private const int MostDescriptorsLeft = 8192;
+
     // Records that only await the kernel do not count against the limits.
     private const int ClosingRecords = 1024;
 
     private readonly NetworkRequesterSettings _settings;
+    private readonly int _maximumConnections;
     private readonly int _windowPackets;
     private readonly Times _times;
     private readonly CoreMemory _memory;
@@ -68,6 +72,7 @@ internal sealed partial class NrShard : IReplyPathOwner, IService, IDisposable
     private long _nextCreditPoll;
     private int _depth;
     private int _live;
+    private TokenBucket _connects;
     private int _halfOpen;
     private int _early;
     private int _waitingForCredit;
@@ -96,6 +101,9 @@ internal sealed partial class NrShard : IReplyPathOwner, IService, IDisposable
         int receiveBuffers = 1024)
     {
         _settings = settings;
+        _maximumConnections = Math.Min(
+            settings.MaximumConnections, ring.DirectDescriptorLimit - Math.Min(ring.DirectDescriptorLimit / 4, MostDescriptorsLeft));
+        _connects = TokenBucket.Full(settings.ConnectsPerSecond, nowMilliseconds);
         _windowPackets = Math.Min(settings.WindowPackets, SendWindow.MaximumSpan);
         _times = new Times(settings);
         _memory = memory;

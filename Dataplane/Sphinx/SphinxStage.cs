@@ -24,7 +24,7 @@ internal sealed class SphinxStage
     private readonly SlotPool _slots;
     private readonly CoreCounters _counters;
     private readonly MixEgress _egress;
-    private readonly SphinxHopBatch _hops = new();
+    private readonly SphinxHopBatch _hops = new() { TagsBySeedBlock = true };
     private readonly FragmentCipherBatch _cipher = new();
     private readonly ServiceKeys _services;
     private readonly SlotHandle[] _queue = new SlotHandle[QueueSlots];

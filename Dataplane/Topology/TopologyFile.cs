@@ -30,6 +30,8 @@ internal static class TopologyFile
     public static NetworkTopology Read(string path)
     {
         byte[] content;
+        if (Directory.Exists(path))
+            throw new TopologyException($"{path}: is a directory; set topology.file to the network's node list, a file");
         try
         {
             var length = new FileInfo(path).Length;
@@ -55,6 +57,9 @@ internal static class TopologyFile
             throw new TopologyException($"{path}: {content.Length} bytes is more than a topology file may have ({MaximumBytes})");
         if (content.StartsWith(Encoding.UTF8.Preamble))
             content = content[Encoding.UTF8.Preamble.Length..];
+
+        if (!content.ContainsAnyExcept(" \t\r\n"u8))
+            throw new TopologyException($"{path}: line 1: the file is empty; put the network's node list there");
 
         var parser = new Parser(path, content);
         try

@@ -16,6 +16,7 @@ internal sealed class FakeRouter : FakePeer
     private readonly Dictionary<string, Session> _sessions = [];
     private readonly object _lock = new();
     private readonly List<byte[]> _received = [];
+    private readonly Queue<(long Due, string Tag, byte[] Answer)> _late = new();
     private uint _number = 0x1234;
     private volatile Action? _order;
 
@@ -35,6 +36,9 @@ internal sealed class FakeRouter : FakePeer
 
     /// <summary>Every data message goes out twice with one sequence.</summary>
     public volatile bool Doubles;
+
+    /// <summary>Answers to connects of the newest version wait for so long.</summary>
+    public volatile int NewestConnectMilliseconds;
 
     /// <summary>Given to new sessions instead of an IPv6 address.</summary>
     public volatile bool WithoutIPv6;
@@ -91,6 +95,8 @@ internal sealed class FakeRouter : FakePeer
     protected override void Pump(long now)
     {
         Interlocked.Exchange(ref _order, null)?.Invoke();
+        while (_late.TryPeek(out var late) && late.Due <= now)
+            Reply(_late.Dequeue().Tag, late.Answer);
         foreach ((string tag, Session session) in _sessions)
         {
             while (session.TakeDue() is { } number)
@@ -120,6 +126,12 @@ internal sealed class FakeRouter : FakePeer
                 _sessions[tag] = session = new Session(pair, request.Envelope);
                 IprResponseWriter.TryWriteConnectSuccess(
                     answer, request.Envelope with { Sequence = 0 }, request.RequestId, pair, Mtu, out bytes);
+                if (NewestConnectMilliseconds > 0 && request.Version == IprVersion.Newest)
+                {
+                    _late.Enqueue((Environment.TickCount64 + NewestConnectMilliseconds, tag, answer[..bytes]));
+                    bytes = 0;
+                }
+
                 break;
             case IprRequestKind.Ping:
                 Pings++;
@@ -133,6 +145,10 @@ internal sealed class FakeRouter : FakePeer
                 break;
             case IprRequestKind.Data when known:
                 Take(tag, session!, data, request);
+                break;
+            case IprRequestKind.Data when !Mute:
+                IprResponseWriter.TryWriteUnrequestedDisconnect(
+                    answer, request.Envelope with { Sequence = 0 }, IprDisconnectReason.Other, "not connected"u8, out bytes);
                 break;
             default:
                 break;

@@ -255,6 +255,49 @@ public class TunnelEngineTests
         await EchoAsync(tunnel, sink, 3);
     }
 
+    [Fact]
+    public async Task ARouterThatStartedAnewIsFoundOutWithinSeconds()
+    {
+        using var net = new InProcessMixnet();
+        var sink = new Sink();
+        using TunnelEngine tunnel = net.Tunnel(sink);
+        TunnelState state = await UntilAsync(tunnel, TunnelPhase.Up);
+        await EchoAsync(tunnel, sink, 1);
+        net.Router.ForgetRequested = true;
+        long started = Environment.TickCount64;
+        using var stop = new CancellationTokenSource();
+        Task uplink = Task.Run(async () =>
+        {
+            while (!stop.IsCancellationRequested)
+            {
+                tunnel.Send(TestPackets.Echo(state.Pair.IPv4, 9));
+                await Task.Delay(100);
+            }
+        });
+        Assert.Contains("not connected", (await UntilAsync(tunnel, TunnelPhase.Reconnecting)).Reason);
+        await UntilAsync(tunnel, TunnelPhase.Up);
+        Assert.InRange(Environment.TickCount64 - started, 0, 12_000);
+        await stop.CancelAsync();
+        await uplink;
+        await EchoAsync(tunnel, sink, 3);
+    }
+
+    /// <summary>Every answer takes longer than the wait for it.</summary>
+    [Theory]
+    [InlineData(1500)]
+    [InlineData(2500)]
+    public async Task AnExitThatIsMerelySlowIsSpokenToInItsNewestVersion(int milliseconds)
+    {
+        using var net = new InProcessMixnet();
+        net.Router.NewestConnectMilliseconds = milliseconds;
+        var sink = new Sink();
+        using TunnelEngine tunnel = net.Tunnel(sink, Quick(net, 1.2));
+        for (TunnelState state; (state = await UntilAsync(tunnel, TunnelPhase.Up)).Version != 10;)
+            Assert.Equal(9, state.Version);
+        await EchoAsync(tunnel, sink, 5);
+        Assert.Equal((TunnelPhase.Up, 10, "10.0.18.52 fc00::1234"), (tunnel.State.Phase, tunnel.State.Version, tunnel.State.PairText));
+    }
+
     // Short enough for a test, long enough for a loaded machine.
     private static TunnelSettings Quick(InProcessMixnet net, double seconds = 3) => net.TunnelSettings with
     {

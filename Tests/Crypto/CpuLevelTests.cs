@@ -1,10 +1,23 @@
 using FastExit.Crypto;
+using FastExit.Crypto.Lanes;
+using FastExit.Crypto.Primitives;
 using Xunit;
 
 namespace FastExit.Tests.Crypto;
 
 public class CpuLevelTests
 {
+    /// <summary>
+    /// Trait of tests that need not run once more at the levels below this CPU's highest, as the others do (scripts/test).
+    /// </summary>
+    public const string Levels = "Levels";
+
+    /// <summary>The test visits every level itself.</summary>
+    public const string All = "All";
+
+    /// <summary>Nothing under the test asks for the level. (`None` would mean tests without the trait to `dotnet test`.)</summary>
+    public const string Same = "Same";
+
     [Theory]
     [InlineData(null, CpuLevel.Avx512, CpuLevel.Avx512)]
     [InlineData("", CpuLevel.Avx2, CpuLevel.Avx2)]
@@ -39,6 +52,15 @@ public class CpuLevelTests
         Assert.Equal(level, CpuLevels.Current);
         Assert.Equal(problem, CpuLevels.Problem);
         Assert.True(CpuLevels.Current <= CpuLevels.Highest);
+    }
+
+    // What runs the tests again at another level must know that it is one.
+    [Fact]
+    public void The_level_that_the_environment_names_is_the_one_in_use()
+    {
+        string? named = Environment.GetEnvironmentVariable(CpuLevels.Variable);
+        Assert.Equal(named ?? CpuLevels.Name(CpuLevels.Highest), CpuLevels.Name(CpuLevels.Current));
+        Assert.Equal(FieldKernels.At(CpuLevels.Current), FieldKernels.ForLadder(CpuLevels.Current, X25519.MaximumLanes));
     }
 
     [Fact]

@@ -3,6 +3,7 @@ using FastExit.Cores;
 using FastExit.Crypto.EndToEnd;
 using FastExit.Delivery;
 using FastExit.Sphinx;
+using FastExit.Tests.Crypto.Sphinx;
 using FastExit.Tests.MixLink;
 using Xunit;
 
@@ -204,6 +205,59 @@ public sealed class ExitPathTests : IDisposable
     }
 
     [Fact]
+    public void AFullReplayFilterRefusesWhatItCannotRemember()
+    {
+        using var exit = new ExitBench(_lab, delivery: s_quiet, keys: new SphinxKeySet((_lab.Exit.PrivateKey, 1u, new ReplayFilter(1))));
+        const int Packets = 200;
+        for (byte i = 0; i < Packets; i++)
+            exit.Deliver(_client.Send(_client.Message([i], surbs: 1))[0].Bytes, PacketSize.Regular);
+        exit.Run();
+        long full = exit.Count(Counter.Sphinx_ReplayFilterFull);
+        Assert.InRange(full, 1, Packets - 1);
+        Assert.Equal(Packets - full, exit.One.Service.Messages.Count);
+        Assert.Equal(0, exit.Count(Counter.Sphinx_Replays));
+        exit.Flush();
+        Assert.Equal(0, exit.SlotsInUse);
+    }
+
+    [Fact]
+    public void WhatNoHonestClientBuildsIsCountedByReason()
+    {
+        using var exit = new ExitBench(_lab, delivery: s_quiet);
+        exit.Deliver(FinalPacket(new byte[PacketSizes.KeyBlockBytes]), PacketSize.Regular);
+        exit.Run();
+        Assert.Equal(1, exit.Count(Counter.Sphinx_FinalHops));
+        Assert.Equal(1, exit.Count(Counter.Delivery_BadEphemeralKey));
+
+        System.Text.Json.JsonElement entry = SphinxVectors.Entries("bad_packets").Single(e => e.GetProperty("id").GetString() == "zero-flag");
+        byte[] key = Convert.FromHexString(entry.GetProperty("node_private_keys")[0].GetString()!);
+        using var vector = new ExitBench(_lab, delivery: s_quiet, keys: new SphinxKeySet((key, 1u, new ReplayFilter(1000))));
+        vector.Deliver(Convert.FromHexString(entry.GetProperty("packet").GetString()!), PacketSize.Regular);
+        vector.Run();
+        Assert.Equal(1, vector.Count(Counter.Sphinx_BadRouting));
+        Assert.Equal(0, vector.Count(Counter.Sphinx_BadMac));
+        Assert.Equal(0, vector.SlotsInUse);
+        Assert.Equal(0, exit.SlotsInUse);
+    }
+
+    [Fact]
+    public void KeysOfThreeRotationsAreTried()
+    {
+        var keys = new SphinxKeySet(
+            (FastExit.Crypto.Primitives.Ed25519.GenerateSeed(), 3u, new ReplayFilter(1000)),
+            (FastExit.Crypto.Primitives.Ed25519.GenerateSeed(), 2u, new ReplayFilter(1000)),
+            (_lab.Exit.PrivateKey, 1u, new ReplayFilter(1000)));
+        using var exit = new ExitBench(_lab, delivery: s_quiet, keys: keys);
+        byte[] packet = _client.Send(_client.Message([1], surbs: 1))[0].Bytes;
+        exit.Deliver(packet, PacketSize.Regular);
+        exit.Deliver(packet, PacketSize.Regular);
+        exit.Run();
+        Assert.Single(exit.One.Service.Messages);
+        Assert.Equal(1, exit.Count(Counter.Sphinx_Replays));
+        Assert.Equal(0, exit.Count(Counter.Sphinx_BadMac));
+    }
+
+    [Fact]
     public void KeysOfBothRotationsAreTried()
     {
         byte[] other = FastExit.Crypto.Primitives.Ed25519.GenerateSeed();
@@ -345,5 +399,22 @@ public sealed class ExitPathTests : IDisposable
             if (SetHome.Of(packets[0].SetId, 2) == core)
                 return packets;
         }
+    }
+
+    /// <summary>A packet for the service, of one hop, whose key block is as given.</summary>
+    private byte[] FinalPacket(byte[] keyBlock)
+    {
+        byte[] address = new byte[NodeAddress.SphinxBytes];
+        NodeAddress.From(_lab.Exit.Address).Write(address);
+        var headers = new FastExit.Crypto.Sphinx.SphinxHeaderBatch();
+        headers.Add(
+            new FastExit.Crypto.Sphinx.SphinxRoute(
+                _lab.Exit.SphinxKey, address, new ulong[1], _lab.Service.Identity, new byte[16]),
+            259);
+        headers.Build();
+        byte[] plaintext = new byte[PacketSizes.PlaintextBytes(PacketSize.Regular)];
+        NodeAddress.From(_lab.Entry.Address).Write(plaintext.AsSpan(0, NodeAddress.AckPrefixBytes));
+        keyBlock.CopyTo(plaintext, PacketSizes.AckPrefixBytes);
+        return SphinxRun.Packet(headers.Header(0), headers.PayloadKeys(0), PacketSizes.PayloadBytes(PacketSize.Regular), plaintext);
     }
 }

@@ -9,8 +9,8 @@ using Xunit;
 namespace FastExit.Tests.EndToEnd;
 
 /// <summary>Ages are scaled down, so that what bad input leaves behind can be seen to go.</summary>
-public sealed class ScaledAgesLab() : ExitLab(
-    [0],
+public class ScaledAgesLab(params int[] cores) : ExitLab(
+    cores,
     guardOpen: true,
     "delivery.set_age=\"3s\"",
     "delivery.parked_age=\"2s\"",
@@ -18,12 +18,15 @@ public sealed class ScaledAgesLab() : ExitLab(
     "network_requester.early_age=\"2s\"",
     "network_requester.gap_timeout=\"3s\"");
 
+public sealed class OneCoreScaledAgesLab() : ScaledAgesLab(0);
+
+public sealed class TwoCoreScaledAgesLab() : ScaledAgesLab(0, 1);
+
 /// <summary>
 /// Bad input over the real mix link: counted by reason, never more than its own connection lost, nothing left behind, and an ordinary
 /// client does not notice.
 /// </summary>
-[Collection(OwnLabRun.Name)]
-public sealed class BadInputTests(ScaledAgesLab lab) : IClassFixture<ScaledAgesLab>, IDisposable
+public abstract class BadInputScenarios(ScaledAgesLab lab) : IDisposable
 {
     private const int FileBytes = 1_000_000;
     private const int NetworkRequesterLegacyBound = 3;
@@ -44,7 +47,11 @@ public sealed class BadInputTests(ScaledAgesLab lab) : IClassFixture<ScaledAgesL
         { "longer than its size", [.. ExitPackets.Frame(new byte[ExitPackets.PacketBytes]), .. new byte[87]], Counter.MixLink_BadVersion },
     };
 
-    public void Dispose() => _stop.Dispose();
+    public void Dispose()
+    {
+        _stop.Dispose();
+        GC.SuppressFinalize(this);
+    }
 
     [Theory]
     [MemberData(nameof(BadFrames))]
@@ -293,3 +300,9 @@ public sealed class BadInputTests(ScaledAgesLab lab) : IClassFixture<ScaledAgesL
             "memory did not come back");
     }
 }
+
+[Collection(OwnLabRun.Name)]
+public sealed class OneCoreBadInputTests(OneCoreScaledAgesLab lab) : BadInputScenarios(lab), IClassFixture<OneCoreScaledAgesLab>;
+
+[Collection(OwnLabRun.Name)]
+public sealed class TwoCoreBadInputTests(TwoCoreScaledAgesLab lab) : BadInputScenarios(lab), IClassFixture<TwoCoreScaledAgesLab>;

@@ -7,8 +7,7 @@ using Xunit;
 namespace FastExit.Tests.EndToEnd;
 
 /// <summary>Every way a connection cannot be made, with the exact answer of the SOCKS client: soon, and never a hang.</summary>
-[Collection(OneCoreRun.Name)]
-public sealed class RefusalTests(OneCoreLab lab)
+public abstract class RefusalScenarios(ExitLab lab)
 {
     private const byte NotAllowed = 2;
     private const byte NetworkUnreachable = 3;
@@ -184,3 +183,9 @@ public sealed class RefusalTests(OneCoreLab lab)
         }
     }
 }
+
+[Collection(OneCoreRun.Name)]
+public sealed class OneCoreRefusalTests(OneCoreLab lab) : RefusalScenarios(lab);
+
+[Collection(TwoCoreRun.Name)]
+public sealed class TwoCoreRefusalTests(TwoCoreLab lab) : RefusalScenarios(lab);

@@ -315,7 +315,6 @@ public sealed class IprShardControlTests
     [InlineData("05010000", Counter.IpPacketRouter_UnknownVersion)]
     [InlineData("08", Counter.IpPacketRouter_BadRequest)]
     [InlineData("08000000", Counter.IpPacketRouter_NotIpr)]
-    [InlineData("0603050102040205", Counter.IpPacketRouter_LegacyVersion)]
     [InlineData("090100050102040205", Counter.IpPacketRouter_WrongTransport)]
     [InlineData("0300000000000000123400000000000000", Counter.IpPacketRouter_BadRequest)]
     [InlineData("03000000000000001234000000000000", Counter.IpPacketRouter_StreamOpens)]

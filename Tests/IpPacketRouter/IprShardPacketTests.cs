@@ -67,10 +67,22 @@ public sealed class IprShardPacketTests
         using (var world = new IprWorld(new IprLimits { ClientToClient = true }))
         {
             IprClient a = world.Connected(), b = world.Connected();
-            byte[] packet = Ip.Udp(a.IPv4, b.IPv4, 53);
-            a.Send(packet);
+            foreach (byte[] packet in new[] { Ip.Udp(a.IPv4, b.IPv4, 53), Ip.Udp(a.IPv6, b.IPv6, 53) })
+            {
+                a.Send(packet);
+                world.Pass(40);
+                bool six = packet[0] >> 4 == 6;
+                packet[six ? 7 : 8]--;
+                Assert.Equal(six ? packet : Ip.Summed(packet), Assert.Single(b.Packets()));
+            }
+
+            // The last router says so.
+            byte[] spent = Ip.Ping(a.IPv6, b.IPv6);
+            spent[7] = 1;
+            a.Send(spent);
             world.Pass(40);
-            Assert.Equal(packet, Assert.Single(b.Packets()));
+            Assert.Equal([3, 0], Assert.Single(a.Packets())[40..42]);
+            Assert.Empty(b.Said());
             Assert.Empty(world.Device.Packets);
         }
     }
@@ -205,8 +217,8 @@ public sealed class IprShardPacketTests
         for (ushort id = 0; id < 200; id++)
             client.Send(Ip.Fragment(client.IPv4, s_public4, 53, id, 24, more: false));
         world.Turn();
-        Assert.Equal(EarlyFragments.PerSource, world.Read(Counter.IpPacketRouter_FragmentsHeld));
-        Assert.Equal(200 - EarlyFragments.PerSource, world.Read(Counter.IpPacketRouter_FragmentsDropped));
+        Assert.Equal(EarlyFragments.PerSession, world.Read(Counter.IpPacketRouter_FragmentsHeld));
+        Assert.Equal(200 - EarlyFragments.PerSession, world.Read(Counter.IpPacketRouter_FragmentsDropped));
         world.Pass(EarlyFragments.LifetimeMilliseconds + 20);
         Assert.Equal(200, world.Read(Counter.IpPacketRouter_FragmentsDropped));
         Assert.Empty(world.Device.Packets);
@@ -224,7 +236,8 @@ public sealed class IprShardPacketTests
         world.Turn();
         Assert.Equal([good, good], world.Device.Packets);
         Assert.Equal(1, world.Read(Counter.IpPacketRouter_EmptyPackets));
-        Assert.Equal(3, world.Read(Counter.IpPacketRouter_BadPackets));
+        Assert.Equal(2, world.Read(Counter.IpPacketRouter_PacketsTruncated));
+        Assert.Equal(1, world.Read(Counter.IpPacketRouter_PacketsBadVersion));
         Assert.Equal(1, world.Read(Counter.IpPacketRouter_PortZero));
         client.SendBundle([0, (byte)good.Length, .. good, 0, 200, 1, 2]);
         world.Turn();

@@ -154,6 +154,8 @@ internal sealed class IprWorld : IDisposable
     }
 }
 
+internal delegate void PacketLook(ReadOnlySpan<byte> packet);
+
 /// <summary>A host that keeps what is written, holding the slots until the flush as a ring would.</summary>
 internal sealed class MemoryDevice(CoreMemory memory, SlotReferences references) : IIpDevice
 {
@@ -168,6 +170,9 @@ internal sealed class MemoryDevice(CoreMemory memory, SlotReferences references)
     public bool Sink { get; set; }
 
     public long Count { get; private set; }
+
+    /// <summary>Looks at every packet.</summary>
+    public PacketLook? Look { get; set; }
 
     public List<byte[]> Packets { get; } = [];
 
@@ -184,6 +189,7 @@ internal sealed class MemoryDevice(CoreMemory memory, SlotReferences references)
         while (_held.TryDequeue(out (SlotHandle Slot, int Offset, int Bytes) held))
         {
             Count++;
+            Look?.Invoke(memory.Slot(held.Slot).Slice(held.Offset, held.Bytes));
             if (!Sink)
                 Packets.Add(memory.Slot(held.Slot).Slice(held.Offset, held.Bytes).ToArray());
             references.Release(held.Slot);
@@ -209,6 +215,7 @@ internal sealed class MemoryReplies(CoreMemory memory) : IReplyPath
 {
     private readonly List<int> _credit = [];
     private readonly List<int> _retained = [];
+    private readonly List<long> _identities = [];
 
     public IReplyPathOwner? Owner { get; set; }
 
@@ -226,6 +233,7 @@ internal sealed class MemoryReplies(CoreMemory memory) : IReplyPath
     {
         _credit.Add(credit);
         _retained.Add(0);
+        _identities.Add(_credit.Count);
         return _credit.Count - 1;
     }
 
@@ -240,6 +248,11 @@ internal sealed class MemoryReplies(CoreMemory memory) : IReplyPath
         peer = 0;
         return false;
     }
+
+    /// <summary>The peer gives way to another client.</summary>
+    public void Reuse(int peer) => _identities[peer] += 1000;
+
+    public long IdentityOf(int peer) => _identities[peer];
 
     public bool IsAnonymous(int peer) => true;
 

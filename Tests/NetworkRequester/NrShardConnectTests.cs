@@ -4,6 +4,7 @@ using FastExit.Cores;
 using FastExit.Crypto.EndToEnd;
 using FastExit.NetworkRequester;
 using FastExit.NetworkRequester.Protocol;
+using FastExit.Tests.Native;
 using Xunit;
 
 namespace FastExit.Tests.NetworkRequester;
@@ -232,15 +233,27 @@ public sealed class NrShardConnectTests
     public void OutOfDescriptorsIsALimit()
     {
         using var server = new LoopbackServer(LoopbackServer.Echo);
-        using var world = new ShardWorld(directDescriptors: 2);
+        using var world = new ShardWorld(directDescriptors: 8);
+        Assert.All(world.TakeDescriptors(6), direct => Assert.True(direct >= 0));
         TestClient[] clients = [world.Anonymous(1), world.Anonymous(2), world.Anonymous(3)];
         clients[0].Connect(server.Address);
         clients[1].Connect(server.Address);
         world.Until(() => clients[0].IsOpen && clients[1].IsOpen, "two open");
+        int open = LoweredDescriptorLimit.OpenDescriptors();
         clients[2].Connect(server.Address);
         world.Until(() => clients[2].Responses().Count > 0, "failure");
         AssertFailure(clients[2], ConnectFailure.Limit, "closed error");
         Assert.Equal(1, world.Read(Counter.NetworkRequester_DescriptorsExhausted));
+
+        // Other tests open some of their own meanwhile.
+        const int Attempts = 200;
+        for (int i = 1; i <= Attempts; i++)
+        {
+            world.Anonymous((ulong)(100 + i)).Connect(server.Address);
+            world.Until(() => world.Read(Counter.NetworkRequester_DescriptorsExhausted) == 1 + i, "refused");
+        }
+
+        Assert.InRange(LoweredDescriptorLimit.OpenDescriptors(), 0, open + (Attempts / 2));
         clients[0].Send([], closed: true);
         world.Until(() => world.Shard.Records == 1, "one closed");
         world.Pump();
@@ -249,17 +262,35 @@ public sealed class NrShardConnectTests
         world.Until(() => next.IsOpen, "the slot is used again");
     }
 
+    [Fact]
+    public void DestinationsLeaveDescriptorsToTheMixLink()
+    {
+        using var server = new LoopbackServer(LoopbackServer.Echo);
+        using var world = new ShardWorld(directDescriptors: 8);
+        TestClient[] clients = [.. Enumerable.Range(1, 6).Select(id => world.Anonymous((ulong)id))];
+        foreach (TestClient client in clients)
+            client.Connect(server.Address);
+        world.Until(() => clients.All(client => client.IsOpen), "six open");
+        TestClient refused = world.Anonymous(7);
+        refused.Connect(server.Address);
+        AssertFailure(refused, ConnectFailure.Limit, "closed error");
+        Assert.Equal(0, world.Read(Counter.NetworkRequester_DescriptorsExhausted));
+        Assert.All(world.TakeDescriptors(2), direct => Assert.True(direct >= 0));
+    }
+
     [Theory]
-    [InlineData(3, 100, 100)]
-    [InlineData(100, 3, 100)]
-    [InlineData(100, 100, 3)]
-    public void Limits(int perClient, int halfOpen, int all)
+    [InlineData(3, 100, 100, 100)]
+    [InlineData(100, 3, 100, 100)]
+    [InlineData(100, 100, 3, 100)]
+    [InlineData(100, 100, 100, 3)]
+    public void Limits(int perClient, int halfOpen, int all, int perSecond)
     {
         using var world = new ShardWorld(new NetworkRequesterSettings
         {
             MaximumConnectionsPerClient = perClient,
             MaximumHalfOpen = halfOpen,
             MaximumConnections = all,
+            ConnectsPerSecond = perSecond,
         });
         world.Gate.Silent = true;
         int peer = world.Replies.AddPeer(anonymous: true);

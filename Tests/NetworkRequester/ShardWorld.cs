@@ -45,6 +45,9 @@ internal sealed class ShardWorld : IDisposable
         Replies.Owner = Shard;
     }
 
+    /// <summary>Takes descriptors out of the ring's table, as another room does.</summary>
+    public int[] TakeDescriptors(int count) => [.. Enumerable.Range(0, count).Select(_ => _ring.OpenTcp(ipv6: false))];
+
     public CoreMemory Memory { get; }
 
     public NrShard Shard { get; }

@@ -68,7 +68,8 @@ public sealed class NetworkTopologyTests : IDisposable
     }
 
     [Theory]
-    [InlineData("", 1, "JSON")]
+    [InlineData("", 1, "empty")]
+    [InlineData(" \n\n", 1, "empty")]
     [InlineData("[]", 1, "one JSON object")]
     [InlineData("{", 1, "JSON")]
     [InlineData("{\"rotation\": 1}", 1, "\"nodes\" is missing")]
@@ -125,7 +126,7 @@ public sealed class NetworkTopologyTests : IDisposable
     public void A_missing_file_and_a_directory_are_told_apart()
     {
         Assert.Contains("no such file", Assert.Throws<TopologyException>(() => NetworkTopology.Load(FilePath)).Message, StringComparison.Ordinal);
-        Assert.Throws<TopologyException>(() => NetworkTopology.Load(_directory));
+        Assert.Contains("is a directory", Assert.Throws<TopologyException>(() => NetworkTopology.Load(_directory)).Message, StringComparison.Ordinal);
         Assert.Throws<TopologyException>(() => NetworkTopology.Load(""));
     }
 

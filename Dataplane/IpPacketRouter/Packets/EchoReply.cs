@@ -13,6 +13,11 @@ public static class EchoReply
 
     private const int IPv4ChecksumOffset = 10, IcmpChecksumOffset = 2;
 
+    /// <summary>A request, or its first fragment, by type and code alone.</summary>
+    public static bool IsRequest(ReadOnlySpan<byte> packet, in IpPacket ip) =>
+        ip.HasTransport && ip.IsIcmp && packet[ip.TransportOffset] == (ip.IsIPv6 ? IPv6Request : IPv4Request)
+        && packet[ip.TransportOffset + 1] == 0;
+
     /// <summary>True when the first <c>ip.Bytes</c> bytes are the reply now; otherwise nothing was touched.</summary>
     public static bool TryAnswer(Span<byte> packet, in IpPacket ip)
     {

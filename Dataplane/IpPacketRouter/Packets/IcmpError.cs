@@ -17,6 +17,9 @@ public enum IcmpErrorKind : byte
 
     /// <summary>v4 type 3 code 4, v6 type 2 code 0; carries the MTU.</summary>
     TooBig,
+
+    /// <summary>v4 type 11 code 0, v6 type 3 code 0: it has passed as many routers as it may.</summary>
+    TimeExceeded,
 }
 
 /// <summary>
@@ -68,10 +71,10 @@ public static class IcmpError
             error[10..], InternetChecksum.Compute(error[..IpPacket.IPv4HeaderBytes]));
 
         Span<byte> icmp = error[IpPacket.IPv4HeaderBytes..];
-        icmp[0] = 3;
+        icmp[0] = kind == IcmpErrorKind.TimeExceeded ? (byte)11 : (byte)3;
         icmp[1] = kind switch
         {
-            IcmpErrorKind.NoRoute => 0,
+            IcmpErrorKind.NoRoute or IcmpErrorKind.TimeExceeded => 0,
             IcmpErrorKind.HostUnreachable => 1,
             IcmpErrorKind.TooBig => 4,
             _ => 13,
@@ -91,7 +94,12 @@ public static class IcmpError
         BinaryPrimitives.WriteUInt128BigEndian(error[8..], gateway.Bits);
         packet.Slice(8, 16).CopyTo(error[24..]);
 
-        icmp[0] = kind == IcmpErrorKind.TooBig ? (byte)2 : (byte)1;
+        icmp[0] = kind switch
+        {
+            IcmpErrorKind.TooBig => 2,
+            IcmpErrorKind.TimeExceeded => 3,
+            _ => 1,
+        };
         icmp[1] = kind switch
         {
             IcmpErrorKind.Prohibited => 1,

@@ -26,7 +26,9 @@ public enum IpReadStatus : byte
     /// <summary>TCP, UDP or ICMP cut off inside its header.</summary>
     TruncatedTransport,
 
-    /// <summary>A fragment that ends beyond 65535, is not a multiple of 8 without being the last, or would overwrite the TCP header.</summary>
+    /// <summary>
+    /// A fragment that holds nothing, ends beyond 65535, is not a multiple of 8 without being the last, or would overwrite the TCP header.
+    /// </summary>
     BadFragment,
 
     /// <summary>An IPv4-mapped address in an IPv6 header: it would pass for the IPv4 address.</summary>
@@ -63,6 +65,7 @@ public readonly struct IpPacket
         FragmentOffset = header.FragmentOffset;
         MoreFragments = header.MoreFragments;
         FragmentEnd = header.FragmentEnd;
+        AsksRouters = header.AsksRouters;
         Source = source;
         Destination = destination;
         SourcePort = sourcePort;
@@ -100,6 +103,9 @@ public readonly struct IpPacket
 
     /// <summary>Where this fragment's bytes end, counted as <see cref="FragmentOffset"/> is: behind the IPv6 fragment header.</summary>
     public int FragmentEnd { get; }
+
+    /// <summary>IPv4 options other than padding, or an IPv6 hop-by-hop header: every router on the way is to look at it.</summary>
+    public bool AsksRouters { get; }
 
     /// <summary>A whole packet or the first fragment: the transport header is here.</summary>
     public bool HasTransport => FragmentOffset == 0;
@@ -169,7 +175,7 @@ public readonly struct IpPacket
 
     private struct Header
     {
-        public bool IsIPv6, IsFragment, MoreFragments;
+        public bool IsIPv6, IsFragment, MoreFragments, AsksRouters;
         public int Bytes, TransportOffset, FragmentOffset, FragmentEnd;
         public uint FragmentId;
         public byte Protocol;
@@ -189,9 +195,9 @@ public readonly struct IpPacket
             FragmentOffset = (fragment & 0x1FFF) * 8;
             MoreFragments = (fragment & 0x2000) != 0;
             Protocol = data[9];
-            return HasSourceRoute(data[IPv4HeaderBytes..TransportOffset])
-                ? IpReadStatus.BadHeader
-                : CheckFragment(TransportOffset, TransportOffset);
+            return ReadOptions(data[IPv4HeaderBytes..TransportOffset])
+                ? CheckFragment(TransportOffset, TransportOffset)
+                : IpReadStatus.BadHeader;
         }
 
         public IpReadStatus ReadIPv6(ReadOnlySpan<byte> data)
@@ -213,6 +219,7 @@ public readonly struct IpPacket
                 if (extension.Length < 8 || (Protocol == HopByHop && headers > 0) || (Protocol == Fragment && IsFragment)
                     || (Protocol == Routing && extension[3] != 0))
                     return IpReadStatus.BadHeader;
+                AsksRouters |= Protocol == HopByHop;
                 int bytes = Protocol switch
                 {
                     Fragment => 8,
@@ -246,24 +253,27 @@ public readonly struct IpPacket
         {
             IsFragment |= FragmentOffset > 0 || MoreFragments;
             FragmentEnd = FragmentOffset + Bytes - start;
-            bool bad = IsFragment && (FragmentEnd + headersInLength > ushort.MaxValue || (MoreFragments && (Bytes - start) % 8 != 0));
+            bool isPart = FragmentOffset > 0 || MoreFragments;
+            bool bad = isPart && (Bytes == start || FragmentEnd + headersInLength > ushort.MaxValue || (MoreFragments && (Bytes - start) % 8 != 0));
             return bad ? IpReadStatus.BadFragment : IpReadStatus.Ok;
         }
 
-        // Options that end the walk early are the kernel's to judge: it drops what it cannot parse.
-        private static bool HasSourceRoute(ReadOnlySpan<byte> options)
+        // False: a source route, or lengths that lead nowhere.
+        private bool ReadOptions(ReadOnlySpan<byte> options)
         {
             while (!options.IsEmpty && options[0] != EndOfOptions)
             {
                 if (options[0] is LooseSourceRoute or StrictSourceRoute)
-                    return true;
-                int bytes = options[0] == NoOperation ? 1 : options.Length > 1 ? options[1] : 0;
-                if (bytes == 0 || bytes > options.Length || (bytes == 1 && options[0] != NoOperation))
                     return false;
+                bool padding = options[0] == NoOperation;
+                int bytes = padding ? 1 : options.Length > 1 ? options[1] : 0;
+                if (bytes > options.Length || bytes < (padding ? 1 : 2))
+                    return false;
+                AsksRouters |= !padding;
                 options = options[bytes..];
             }
 
-            return false;
+            return true;
         }
     }
 }

@@ -3,6 +3,7 @@ using Xunit;
 
 namespace FastExit.Tests.Crypto.EndToEnd;
 
+[Trait(CpuLevelTests.Levels, CpuLevelTests.Same)]
 public class FragmentHeaderTests
 {
     // end-to-end.md A.7

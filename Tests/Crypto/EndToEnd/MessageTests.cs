@@ -4,6 +4,7 @@ using Xunit;
 
 namespace FastExit.Tests.Crypto.EndToEnd;
 
+[Trait(CpuLevelTests.Levels, CpuLevelTests.Same)]
 public class MessageTests
 {
     private static readonly byte[] Tag = Convert.FromHexString("000102030405060708090a0b0c0d0e0f");

@@ -4,6 +4,7 @@ using Xunit;
 
 namespace FastExit.Tests.Crypto.EndToEnd;
 
+[Trait(CpuLevelTests.Levels, CpuLevelTests.Same)]
 public class NodeAddressTests
 {
     // end-to-end.md A.3

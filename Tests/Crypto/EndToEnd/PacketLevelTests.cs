@@ -4,25 +4,37 @@ using FastExit.Crypto.Lanes;
 using FastExit.Crypto.Primitives;
 using FastExit.Crypto.Sphinx;
 using Xunit;
+using static FastExit.Tests.Crypto.Lanes.LaneKernels;
 
 namespace FastExit.Tests.Crypto.EndToEnd;
 
 /// <summary>The end-to-end batches at every level: the same bytes as the portable one, or packets that it can open.</summary>
+[Trait(CpuLevelTests.Levels, CpuLevelTests.All)]
 public class PacketLevelTests
 {
     private const int Lanes = SphinxSizes.MaximumLanes;
 
     private static readonly CpuLevel[] Levels = [.. Enum.GetValues<CpuLevel>().Where(level => level <= CpuLevels.Highest)];
-    private static readonly PacketSize[] Sizes = [PacketSize.Regular, PacketSize.Regular, PacketSize.Extended8, PacketSize.Extended32];
+    // The longest are seldom: they cost most and differ least.
+    private static readonly PacketSize[] Sizes =
+        [.. Enumerable.Repeat(PacketSize.Regular, 30), PacketSize.Extended8, PacketSize.Extended32];
 
     // Blocks of every length from none to several kilobytes, and ephemeral keys of low order among them.
     [Fact]
     public void Fragments_are_the_same_at_every_level()
     {
-        SeededBytes random = new(431);
+        int valid = 0, invalid = 0, count = Cases(100_000);
+        Assert.True(GeneratedInputs.Judged(431, count, (random, lanes) => CompareFragments(random, lanes, ref valid, ref invalid)) >= count);
+        Assert.True(valid > count / 2 && invalid > count / 10, $"{valid}, {invalid}");
+    }
+
+    // The reference decrypts each fragment alone.
+    private static int CompareFragments(SeededBytes random, int count, ref int valid, ref int invalid)
+    {
+        FragmentCipherBatch reference = new(CpuLevel.Portable);
         FragmentCipherBatch[] batches = [.. Levels.Select(level => new FragmentCipherBatch(level))];
-        int valid = 0, invalid = 0;
-        for (int round = 0; round < 400; round++)
+        int judged = 0;
+        while (judged < count)
         {
             byte[] keys = random.Bytes(2 * 32);
             FragmentLane[] lanes = new FragmentLane[1 + random.Below(11)];
@@ -41,37 +53,54 @@ public class PacketLevelTests
                     region.AsSpan(lane.Offset, 32).Clear();
             }
 
-            byte[]? expected = null;
-            bool[]? flags = null;
+            byte[] expected = [.. region];
+            FragmentLane[] singles = [.. lanes];
+            for (int i = 0; i < singles.Length; i++)
+                reference.DecryptForward(expected, singles.AsSpan(i, 1), keys);
+            bool[] flags = [.. singles.Select(l => l.Valid)];
             foreach (FragmentCipherBatch batch in batches)
             {
                 byte[] copy = [.. region];
                 FragmentLane[] result = [.. lanes];
                 batch.DecryptForward(copy, result, keys);
-                expected ??= copy;
-                flags ??= [.. result.Select(l => l.Valid)];
-                Assert.Equal(expected, copy);
+                Assert.True(expected.AsSpan().SequenceEqual(copy));
                 Assert.Equal(flags, result.Select(l => l.Valid));
             }
 
-            valid += flags!.Count(f => f);
-            invalid += flags!.Count(f => !f);
+            Interlocked.Add(ref valid, flags.Count(f => f));
+            Interlocked.Add(ref invalid, flags.Count(f => !f));
+            judged += lanes.Length;
         }
 
-        Assert.True(valid > 1000 && invalid > 300, $"{valid}, {invalid}");
+        return judged;
     }
 
     [Fact]
     public void Replies_are_the_same_at_every_level()
     {
-        SeededBytes random = new(433);
+        int count = Cases(20_000);
+        Assert.True(GeneratedInputs.Judged(433, count, CompareReplies) >= count);
+    }
+
+    // The reference builds each reply alone.
+    private static int CompareReplies(SeededBytes random, int count)
+    {
+        ReplyPacketBatch reference = new(CpuLevel.Portable);
         ReplyPacketBatch[] batches = [.. Levels.Select(level => new ReplyPacketBatch(level))];
-        for (int round = 0; round < 60; round++)
+        int judged = 0;
+        while (judged < count)
         {
             PacketSize[] sizes = [.. Enumerable.Range(0, 1 + random.Below(Lanes)).Select(_ => Sizes[random.Below(Sizes.Length)])];
             PlacedPackets placed = new(random, sizes);
             byte[][] surbs = [.. sizes.Select(_ => RandomSurb(random))];
-            byte[]? expected = null;
+            byte[] expected = [.. placed.Region];
+            for (int i = 0; i < sizes.Length; i++)
+            {
+                reference.Clear();
+                Assert.Equal(0, reference.Add(placed.Offsets[i], sizes[i], surbs[i], placed.AckPrefixes[i]));
+                reference.Build(expected);
+            }
+
             foreach (ReplyPacketBatch batch in batches)
             {
                 byte[] region = [.. placed.Region];
@@ -79,17 +108,33 @@ public class PacketLevelTests
                 for (int i = 0; i < sizes.Length; i++)
                     Assert.Equal(i, batch.Add(placed.Offsets[i], sizes[i], surbs[i], placed.AckPrefixes[i]));
                 batch.Build(region);
-                expected ??= region;
-                Assert.Equal(expected, region);
+                Assert.True(expected.AsSpan().SequenceEqual(region));
             }
+
+            judged += sizes.Length;
         }
+
+        return judged;
     }
 
     // What holds fresh randomness is opened instead: acks, forward packets and SURBs of every level.
     [Fact]
     public void What_every_level_builds_arrives()
     {
-        SeededBytes random = new(439);
+        int count = Cases(1_000);
+        Assert.True(GeneratedInputs.Judged(439, count, BuildAndTravel) >= count);
+    }
+
+    private static int BuildAndTravel(SeededBytes random, int count)
+    {
+        int judged = 0;
+        for (; judged < count; judged += Lanes)
+            BuildAndTravel(random);
+        return judged;
+    }
+
+    private static void BuildAndTravel(SeededBytes random)
+    {
         byte[] ackKey = random.Bytes(16), recipientKeys = random.Bytes(Lanes * 32), recipients = new byte[Lanes * 32];
         X25519.MultiplyBaseLanes(recipientKeys, recipients, Lanes);
         foreach (CpuLevel level in Levels)

@@ -4,6 +4,7 @@ using Xunit;
 namespace FastExit.Tests.Crypto.EndToEnd;
 
 /// <summary>The size table of end-to-end.md §3.1 and the rotation byte of §2.3.</summary>
+[Trait(CpuLevelTests.Levels, CpuLevelTests.Same)]
 public class PacketSizeTests
 {
     [Theory]

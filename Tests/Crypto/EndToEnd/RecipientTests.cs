@@ -108,6 +108,7 @@ public class RecipientTests
     }
 
     [Fact]
+    [Trait(CpuLevelTests.Levels, CpuLevelTests.Same)]
     public void Point_check_agrees_with_big_integers()
     {
         SeededBytes random = new(11);
@@ -146,6 +147,7 @@ public class RecipientTests
     }
 
     [Fact]
+    [Trait(CpuLevelTests.Levels, CpuLevelTests.Same)]
     public void Generated_binaries_are_checked_without_allocation()
     {
         SeededBytes random = new(5);
@@ -173,6 +175,7 @@ public class RecipientTests
     }
 
     [Fact]
+    [Trait(CpuLevelTests.Levels, CpuLevelTests.Same)]
     public void Generated_texts_never_throw_and_round_trip()
     {
         SeededBytes random = new(7);

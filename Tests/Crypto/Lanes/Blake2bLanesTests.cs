@@ -6,6 +6,7 @@ using Allocation = FastExit.Tests.Crypto.EndToEnd.Allocation;
 
 namespace FastExit.Tests.Crypto.Lanes;
 
+[Trait(CpuLevelTests.Levels, CpuLevelTests.All)]
 public class Blake2bLanesTests
 {
     public static TheoryData<CpuLevel> Levels => LaneCases.Levels;

@@ -8,6 +8,7 @@ using Allocation = FastExit.Tests.Crypto.EndToEnd.Allocation;
 
 namespace FastExit.Tests.Crypto.Lanes;
 
+[Trait(CpuLevelTests.Levels, CpuLevelTests.All)]
 public class Blake3LanesTests
 {
     // The official test input, byte i is i mod 251.

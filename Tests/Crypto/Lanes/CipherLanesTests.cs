@@ -8,6 +8,7 @@ using Allocation = FastExit.Tests.Crypto.EndToEnd.Allocation;
 
 namespace FastExit.Tests.Crypto.Lanes;
 
+[Trait(CpuLevelTests.Levels, CpuLevelTests.All)]
 public class CipherLanesTests
 {
     private delegate void Stream(ReadOnlySpan<byte> key, ReadOnlySpan<byte> nonce, uint counter, Span<byte> data);

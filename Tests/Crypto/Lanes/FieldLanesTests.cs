@@ -9,6 +9,7 @@ using static FastExit.Tests.Crypto.Lanes.LaneKernels;
 namespace FastExit.Tests.Crypto.Lanes;
 
 /// <summary>Every operation of the field kernels against whole numbers, with limbs at the ends of their ranges.</summary>
+[Trait(CpuLevelTests.Levels, CpuLevelTests.All)]
 public class FieldLanesTests
 {
     public static TheoryData<string> Kernels => [.. Wide];

@@ -8,6 +8,7 @@ using Allocation = FastExit.Tests.Crypto.EndToEnd.Allocation;
 
 namespace FastExit.Tests.Crypto.Lanes;
 
+[Trait(CpuLevelTests.Levels, CpuLevelTests.All)]
 public class HkdfSha256LanesTests
 {
     public static TheoryData<CpuLevel> Levels => LaneCases.Levels;

@@ -7,6 +7,7 @@ using Allocation = FastExit.Tests.Crypto.EndToEnd.Allocation;
 
 namespace FastExit.Tests.Crypto.Lanes;
 
+[Trait(CpuLevelTests.Levels, CpuLevelTests.All)]
 public class HmacSha256LanesTests
 {
     // RFC 4231, cases 1 to 4 with keys as long as they are or padded with zeros, which HMAC takes for the same.

@@ -7,6 +7,7 @@ using Allocation = FastExit.Tests.Crypto.EndToEnd.Allocation;
 
 namespace FastExit.Tests.Crypto.Lanes;
 
+[Trait(CpuLevelTests.Levels, CpuLevelTests.All)]
 public class Sha256LanesTests
 {
     public static TheoryData<CpuLevel> Levels => LaneCases.Levels;

@@ -8,6 +8,7 @@ using static FastExit.Tests.Crypto.Lanes.LaneKernels;
 namespace FastExit.Tests.Crypto.Lanes;
 
 /// <summary>X25519 on lanes, kernel by kernel: published vectors, hostile points, and the portable ladder as reference.</summary>
+[Trait(CpuLevelTests.Levels, CpuLevelTests.All)]
 public class X25519LanesTests
 {
     private const int Lanes = X25519.MaximumLanes, Bytes = X25519.KeyBytes;

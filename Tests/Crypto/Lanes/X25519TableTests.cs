@@ -9,6 +9,7 @@ using static FastExit.Tests.Crypto.Lanes.LaneKernels;
 namespace FastExit.Tests.Crypto.Lanes;
 
 /// <summary>Fixed-base multiplication, kernel by kernel, with the ladder as reference; which keys have a table.</summary>
+[Trait(CpuLevelTests.Levels, CpuLevelTests.All)]
 public sealed class X25519TableTests : IDisposable
 {
     private const int Lanes = X25519.MaximumLanes, Bytes = X25519.KeyBytes;
@@ -157,6 +158,36 @@ public sealed class X25519TableTests : IDisposable
         Assert.Equal(expected, results);
         X25519.MultiplyTableLanes(FieldKernel.Portable, scalars, tables, results, Lanes);
         Assert.Equal(expected, results);
+    }
+
+    // Large and small ones in any order, and the portable code, which has neither.
+    [Fact]
+    public void LargeTablesMixWithOthers()
+    {
+        SeededBytes random = new(97);
+        using X25519Table large = X25519Table.TryCreateLarge(_points.AsSpan(0, Bytes))!;
+        Assert.Equal(X25519Table.LargeTableBytes, large.Bytes);
+        Assert.Null(X25519Table.TryCreateLarge(new byte[Bytes]));
+        byte[] points = [.. _points], expected = new byte[Lanes * Bytes], results = new byte[Lanes * Bytes];
+        for (int round = 0; round < 200; round++)
+        {
+            byte[] scalars = random.Bytes(Lanes * Bytes);
+            X25519Table[] tables = [.. _tables];
+            int lanes = 1 + round % Lanes;
+            for (int lane = 0; lane < lanes; lane++)
+            {
+                bool isLarge = round < 16 || random.Below(2) == 0;
+                tables[lane] = isLarge ? large : _tables[lane];
+                _points.AsSpan(isLarge ? 0 : lane * Bytes, Bytes).CopyTo(points.AsSpan(lane * Bytes));
+            }
+
+            X25519.MultiplyUnclampedLanes(scalars, points, expected, lanes);
+            foreach (CpuLevel level in Enum.GetValues<CpuLevel>().Where(l => l <= CpuLevels.Highest))
+            {
+                X25519.MultiplyTableLanes(level, scalars, tables.AsSpan(0, lanes), results, lanes);
+                Assert.Equal(expected[..(lanes * Bytes)], results[..(lanes * Bytes)]);
+            }
+        }
     }
 
     // (l + 1) P = P exactly when the order of P divides l.

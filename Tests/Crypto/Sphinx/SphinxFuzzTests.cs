@@ -8,6 +8,7 @@ public class SphinxFuzzTests
 {
     // A million payloads that begin like good ones or nearly so; the oracle is §8.4 word by word.
     [Fact]
+    [Trait(CpuLevelTests.Levels, CpuLevelTests.Same)]
     public void PayloadRecoveryFollowsTheRule()
     {
         Random random = new(31);
@@ -42,6 +43,7 @@ public class SphinxFuzzTests
     }
 
     [Fact]
+    [Trait(CpuLevelTests.Levels, CpuLevelTests.Same)]
     public void SurbMaterialIsToldByItsLength()
     {
         Random random = new(32);
@@ -113,6 +115,7 @@ public class SphinxFuzzTests
 
     // A million lanes that are too short, out of the region or have no key: refused before any arithmetic.
     [Fact]
+    [Trait(CpuLevelTests.Levels, CpuLevelTests.Same)]
     public void ImpossiblePlacesAreRefused()
     {
         Random random = new(34);

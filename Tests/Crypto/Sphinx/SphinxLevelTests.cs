@@ -4,6 +4,7 @@ using FastExit.Crypto.Primitives;
 using FastExit.Crypto.Sphinx;
 using FastExit.Tests.Crypto.EndToEnd;
 using Xunit;
+using static FastExit.Tests.Crypto.Lanes.LaneKernels;
 
 namespace FastExit.Tests.Crypto.Sphinx;
 
@@ -21,35 +22,46 @@ public class SphinxLevelTests
     private static readonly byte[][] OddKeys = [Key(9), Key(2), Key(0), Key(1), Key(5)];
 
     [Fact]
+    [Trait(CpuLevelTests.Levels, CpuLevelTests.All)]
     public void HeadersAreTheSameAtEveryLevelAndByTables()
     {
-        SeededBytes random = new(401);
-        SphinxHeaderBatch reference = new(CpuLevel.Portable);
-        SphinxHeaderBatch[] others = [reference, .. WideLevels.Select(level => new SphinxHeaderBatch(level))];
+        int withTables = 0, headers = Cases(8_000);
+        Assert.True(GeneratedInputs.Judged(401, headers, (random, lanes) => CompareHeaders(random, lanes, ref withTables)) >= headers);
+        Assert.True(withTables > headers);
+    }
+
+    // The reference makes each header alone and by ladders.
+    private static int CompareHeaders(SeededBytes random, int headers, ref int withTables)
+    {
+        SphinxHeaderBatch[] others =
+            [.. Enumerable.Range(0, 1 + WideLevels.Length).Select(i => new SphinxHeaderBatch((CpuLevel)i))];
         (byte[] Public, X25519Table Table)[] nodes = [.. Enumerable.Range(0, 12).Select(_ => Node(random))];
         SphinxHeaderBatch ladders = new(CpuLevel.Portable);
-        int withTables = 0;
-        for (int round = 0; round < 60; round++)
+        int judged = 0;
+        while (judged < headers)
         {
             int count = 1 + random.Below(Lanes);
             Request[] requests = [.. Enumerable.Range(0, count).Select(_ => new Request(random, nodes))];
-            withTables += requests.Sum(r => r.Tables.Count(t => t is not null));
+            Interlocked.Add(ref withTables, requests.Sum(r => r.Tables.Count(t => t is not null)));
             bool derive = random.Below(4) != 0;
-            Build(ladders, requests, tables: false, derive);
             foreach (SphinxHeaderBatch batch in others)
-            {
                 Build(batch, requests, tables: true, derive);
-                for (int lane = 0; lane < count; lane++)
+            for (int lane = 0; lane < count; lane++)
+            {
+                Build(ladders, [requests[lane]], tables: false, derive);
+                foreach (SphinxHeaderBatch batch in others)
                 {
-                    Assert.Equal(ladders.Header(lane), batch.Header(lane));
-                    Assert.Equal(ladders.PayloadSeeds(lane), batch.PayloadSeeds(lane));
+                    Assert.Equal(ladders.Header(0), batch.Header(lane));
+                    Assert.Equal(ladders.PayloadSeeds(0), batch.PayloadSeeds(lane));
                     if (derive || SphinxVersion.HasExplicitKeys(requests[lane].Version))
-                        Assert.Equal(ladders.PayloadKeys(lane), batch.PayloadKeys(lane));
+                        Assert.Equal(ladders.PayloadKeys(0), batch.PayloadKeys(lane));
                 }
             }
+
+            judged += count;
         }
 
-        Assert.True(withTables > 200);
+        return judged;
     }
 
     // A table of another key would make packets that nobody can open; one that was freed must not be read.
@@ -78,38 +90,67 @@ public class SphinxLevelTests
     }
 
     [Fact]
+    [Trait(CpuLevelTests.Levels, CpuLevelTests.All)]
     public void HopsAreTheSameAtEveryLevel()
     {
-        SeededBytes random = new(419);
+        int[] seen = new int[Enum.GetValues<SphinxStatus>().Length];
+        int count = Cases(100_000);
+        int judged = GeneratedInputs.Judged(419, count, (random, lanes) => CompareHops(random, lanes, seen));
+        Assert.True(judged >= count);
+        foreach (SphinxStatus status in Enum.GetValues<SphinxStatus>())
+        {
+            if (status is not (SphinxStatus.None or SphinxStatus.HeaderValid))
+                Assert.True(seen[(int)status] > count / 100, $"{status}: {seen[(int)status]}");
+        }
+    }
+
+    private static int CompareHops(SeededBytes random, int count, int[] seen)
+    {
         SphinxHopBatch reference = new(CpuLevel.Portable);
         SphinxHopBatch[] others = [.. WideLevels.Select(level => new SphinxHopBatch(level))];
         SphinxHeaderBatch builder = new();
-        int[] seen = new int[Enum.GetValues<SphinxStatus>().Length];
-        for (int round = 0; round < 250; round++)
+        int judged = 0;
+        while (judged < count)
         {
             byte[] privateKeys = random.Bytes(3 * 32);
             (byte[] region, SphinxLane[] lanes) = Packets(random, builder, privateKeys);
             bool allowForward = random.Below(4) != 0;
             int skipped = random.Below(4) == 0 ? random.Below(lanes.Length) : -1;
             (byte[] expectedRegion, SphinxLane[] expected) =
-                Open(reference, region, lanes, privateKeys, skipped, allowForward);
+                OpenSingly(reference, region, lanes, privateKeys, skipped, allowForward);
+            judged += lanes.Length;
             foreach (ref readonly SphinxLane lane in expected.AsSpan())
-                seen[(int)lane.Status]++;
+                Interlocked.Increment(ref seen[(int)lane.Status]);
             foreach (SphinxHopBatch batch in others)
             {
                 (byte[] actualRegion, SphinxLane[] actual) =
                     Open(batch, region, lanes, privateKeys, skipped, allowForward);
-                Assert.Equal(expectedRegion, actualRegion);
+                Assert.True(expectedRegion.AsSpan().SequenceEqual(actualRegion));
                 for (int i = 0; i < lanes.Length; i++)
                     AssertSame(expected[i], actual[i]);
             }
         }
 
-        foreach (SphinxStatus status in Enum.GetValues<SphinxStatus>())
-        {
-            if (status is not (SphinxStatus.None or SphinxStatus.HeaderValid))
-                Assert.True(seen[(int)status] > 20, $"{status}: {seen[(int)status]}");
-        }
+        return judged;
+    }
+
+    [Fact]
+    public void LargeTablesCountAsWhatTheyTake()
+    {
+        SeededBytes random = new(431);
+        byte[][] keys = [.. Enumerable.Range(0, 3).Select(_ => Node(random).Public)];
+        using NodeTables tables = new(X25519Table.LargeTableBytes + X25519Table.TableBytes);
+        NodeTables.Entry large = tables.Of(keys[0], isLarge: true), small = tables.Of(keys[1]);
+        Assert.Same(large, tables.Of(keys[0]));
+        NodeTables.Entry another = tables.Of(keys[2], isLarge: true);
+        tables.Build(CancellationToken.None);
+        Assert.Equal((X25519Table.LargeTableBytes, X25519Table.TableBytes), (large.Table!.Bytes, small.Table!.Bytes));
+        Assert.Null(another.Table);
+        Assert.Equal(X25519Table.LargeTableBytes + X25519Table.TableBytes, tables.Bytes);
+        tables.Forget(keys[0]);
+        Assert.Equal(X25519Table.TableBytes, tables.Bytes);
+        tables.Build(CancellationToken.None);
+        Assert.Equal(X25519Table.LargeTableBytes, another.Table!.Bytes);
     }
 
     [Fact]
@@ -172,6 +213,22 @@ public class SphinxLevelTests
         if (skipped >= 0)
             lanes[skipped].Status = SphinxStatus.Skipped;
         batch.OpenPayloads(region, lanes, allowForward);
+        return (region, lanes);
+    }
+
+    // Each packet as a batch of its own.
+    private static (byte[] Region, SphinxLane[] Lanes) OpenSingly(
+        SphinxHopBatch batch, byte[] region, SphinxLane[] lanes, byte[] privateKeys, int skipped, bool allowForward)
+    {
+        (region, lanes) = ([.. region], [.. lanes]);
+        for (int i = 0; i < lanes.Length; i++)
+        {
+            batch.OpenHeaders(region, lanes.AsSpan(i, 1), privateKeys);
+            if (skipped == i)
+                lanes[i].Status = SphinxStatus.Skipped;
+            batch.OpenPayloads(region, lanes.AsSpan(i, 1), allowForward);
+        }
+
         return (region, lanes);
     }
 

@@ -1,12 +1,14 @@
 using System.Buffers.Binary;
+using FastExit.Crypto;
 using FastExit.Crypto.Primitives;
 using FastExit.Crypto.Sphinx;
 using Xunit;
+using static FastExit.Tests.Crypto.Lanes.LaneKernels;
 
 namespace FastExit.Tests.Crypto.Sphinx;
 
 /// <summary>
-/// A million whole packets, most of them with a right code over whatever the routing block says, so that what stands behind the code is
+/// A million whole packets (fewer at the portable level), most of them with a right code over whatever the routing block says, so that what stands behind the code is
 /// reached. The builder knows the shared secrets of a few alphas beforehand; the hop computes every one.
 /// </summary>
 public class SphinxPacketFuzzTests
@@ -15,20 +17,25 @@ public class SphinxPacketFuzzTests
     private const int Stride = SphinxSizes.HeaderBytes + LongestPayload;
     private static readonly ushort[] Versions = [1, 257, 258, 259];
 
+    // A million take minutes where X25519 is done one after the other.
+    private static readonly int s_inputs =
+        CpuLevels.Current == CpuLevel.Portable ? Cases(3 * GeneratedInputs.Count / 10)
+        : CpuLevels.Current < CpuLevels.Highest ? Cases(GeneratedInputs.Count) : GeneratedInputs.Count;
+
     [Fact]
     public void PacketsMeanWhatTheirBuilderWrote()
     {
         int[] seen = new int[Enum.GetValues<SphinxStatus>().Length];
-        int good = GeneratedInputs.Accepted(36, (random, inputs) => Share(random, inputs, seen));
+        int good = GeneratedInputs.Accepted(36, (random, inputs) => Share(random, inputs, seen), s_inputs);
 
-        Assert.InRange(good, 300_000, 800_000);
+        Assert.InRange(good, s_inputs * 3 / 10, s_inputs * 8 / 10);
         foreach (SphinxStatus reached in new[]
         {
             SphinxStatus.Forward, SphinxStatus.Final, SphinxStatus.InvalidLength, SphinxStatus.BadMac, SphinxStatus.BadRouting,
             SphinxStatus.BadAddress, SphinxStatus.BadPayload, SphinxStatus.Skipped,
         })
         {
-            Assert.True(seen[(int)reached] > 5_000, $"{reached}: {seen[(int)reached]}");
+            Assert.True(seen[(int)reached] > s_inputs / 200, $"{reached}: {seen[(int)reached]}");
         }
     }
 
@@ -38,13 +45,14 @@ public class SphinxPacketFuzzTests
         random.NextBytes(privateKey);
         Sender[] senders = [.. Enumerable.Range(0, 32).Select(_ => new Sender(random, privateKey))];
         byte[] region = new byte[8 * Stride], before = new byte[region.Length], payloadKey = new byte[SphinxSizes.PayloadKeyBytes];
-        SphinxHopBatch batch = new();
+        SphinxHopBatch[] batches = [new(), new() { TagsBySeedBlock = true }];
         SphinxLane[] lanes = new SphinxLane[8];
         Expected[] expected = [.. Enumerable.Range(0, 8).Select(_ => new Expected())];
         int good = 0;
         for (int done = 0; done < inputs; done += lanes.Length)
         {
             bool allowForward = random.Next(8) == 0;
+            SphinxHopBatch batch = batches[random.Next(2)];
             for (int i = 0; i < lanes.Length; i++)
                 lanes[i] = Build(random, senders[random.Next(senders.Length)], region, i * Stride, allowForward, expected[i], payloadKey);
             region.CopyTo(before, 0);
@@ -61,7 +69,7 @@ public class SphinxPacketFuzzTests
             for (int i = 0; i < lanes.Length; i++)
             {
                 Interlocked.Increment(ref seen[(int)lanes[i].Status]);
-                good += Judge(in lanes[i], expected[i], region, before, i * Stride, allowForward) ? 1 : 0;
+                good += Judge(in lanes[i], expected[i], region, before, i * Stride, allowForward, batch.TagsBySeedBlock) ? 1 : 0;
             }
         }
 
@@ -149,15 +157,18 @@ public class SphinxPacketFuzzTests
         return new() { Offset = offset, Length = length };
     }
 
-    private static bool Judge(in SphinxLane lane, Expected expected, byte[] region, byte[] before, int offset, bool allowForward)
+    private static bool Judge(in SphinxLane lane, Expected expected, byte[] region, byte[] before, int offset, bool allowForward, bool shortTags)
     {
         Assert.Equal(expected.Status, lane.Status);
         ReadOnlySpan<byte> packet = region.AsSpan(offset, Stride), sent = before.AsSpan(offset, Stride);
         ReadOnlySpan<byte> block = expected.Block, expanded = expected.Sender.Expanded;
         if (expected.HeaderStatus == SphinxStatus.HeaderValid)
         {
+            // What a key comes from, or may be, is never part of a tag.
+            bool isShort = shortTags && block[0] == 2 && expected.Version is not (1 or 257 or 258);
+            byte[] tag = isShort ? [.. expanded[48..64], .. expanded[48..64]] : [.. expanded[256..288]];
             bool same = lane.Version == expected.Version && lane.IsForward == (block[0] == 1)
-                && expanded[256..288].SequenceEqual(lane.ReplayTag)
+                && tag.SequenceEqual(lane.ReplayTag)
                 && (lane.IsForward
                     ? block[4..36].SequenceEqual(lane.NextHop) && lane.DelayNanoseconds == BinaryPrimitives.ReadUInt64BigEndian(block[36..])
                     : block[4..36].SequenceEqual(lane.Destination) && block[36..52].SequenceEqual(lane.Identifier));

@@ -6,6 +6,7 @@ using Xunit;
 namespace FastExit.Tests.Crypto.Sphinx;
 
 /// <summary>Every packet, SURB and bad packet of the vector file, at every level; counts asserted so that none is skipped.</summary>
+[Trait(CpuLevelTests.Levels, CpuLevelTests.All)]
 public class SphinxVectorTests
 {
     /// <summary>What this CPU has.</summary>

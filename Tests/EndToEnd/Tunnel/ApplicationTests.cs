@@ -1,5 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
+using FastExit.Cores;
+using FastExit.Tests.Native;
 using Xunit;
 
 namespace FastExit.Tests.EndToEnd.Tunnel;
@@ -24,12 +26,48 @@ public sealed class ApplicationTests(OneCoreTunnel lab)
         await Traffic.PingAsync(lab.Clients[0].Space, ipv6 ? TunnelWorld.WebIPv6 : TunnelWorld.WebIPv4, payloadBytes);
     }
 
-    [SkippableFact]
-    public async Task The_gateway_answers_pings_inside_the_tunnel()
+    [SkippableTheory]
+    [InlineData("10.0.0.1", 56)]
+    [InlineData("10.0.0.1", 1472)]
+    [InlineData("10.0.0.1", 1473)]
+    [InlineData("10.0.0.1", 9000)]
+    [InlineData("fc00::1", 56)]
+    [InlineData("fc00::1", 1452)]
+    [InlineData("fc00::1", 1453)]
+    [InlineData("fc00::1", 9000)]
+    public async Task The_gateway_answers_pings_inside_the_tunnel(string own, int payloadBytes)
     {
         TunnelLab.Require();
-        await Traffic.PingAsync(lab.Clients[0].Space, IPAddress.Parse("10.0.0.1"));
-        await Traffic.PingAsync(lab.Clients[0].Space, IPAddress.Parse("fc00::1"));
+        await Traffic.PingAsync(lab.Clients[0].Space, IPAddress.Parse(own), payloadBytes);
+    }
+
+    /// <summary>
+    /// Over the wider link answers come in one piece longer than the tunnel carries: IPv4 is cut by the gateway, as nothing forbids it;
+    /// IPv6 is answered "too big", and cut by the sender from then on.
+    /// </summary>
+    [SkippableFact]
+    public async Task What_comes_in_over_a_wider_link_is_cut_for_the_tunnel()
+    {
+        TunnelLab.Require();
+        double before = await lab.CountAsync(Counter.IpPacketRouter_DownlinkTooBig);
+        SetOutsideMtu(9000);
+        try
+        {
+            NetworkNamespace space = lab.Clients[0].Space;
+            foreach (int payloadBytes in new[] { 1473, 4000, 8000 })
+            {
+                await Traffic.PingAsync(space, TunnelWorld.WebIPv4, payloadBytes);
+                await Traffic.PingAsync(space, TunnelWorld.WebIPv6, payloadBytes);
+            }
+
+            await Traffic.FetchAsync(space, "web.test", 200_000, "-4");
+            await Traffic.FetchAsync(space, "web.test", 200_000, "-6");
+            Assert.Equal(before, await lab.CountAsync(Counter.IpPacketRouter_DownlinkTooBig));
+        }
+        finally
+        {
+            SetOutsideMtu(1500);
+        }
     }
 
     [SkippableTheory]
@@ -110,5 +148,11 @@ public sealed class ApplicationTests(OneCoreTunnel lab)
         Assert.Contains("dev nym0", lab.Clients[0].Space.Ip("-6 route show default"), StringComparison.Ordinal);
         Assert.Equal(AddressFamily.InterNetwork, lab.Clients[0].IPv4.AddressFamily);
         Assert.NotEqual(lab.Clients[0].IPv4, lab.Clients[1].IPv4);
+    }
+
+    private void SetOutsideMtu(int bytes)
+    {
+        lab.World.Gateway.Ip($"link set {TunnelWorld.GatewayDevice} mtu {bytes}");
+        lab.World.Internet.Ip($"link set {TunnelWorld.OutsideDevice} mtu {bytes}");
     }
 }

@@ -44,16 +44,16 @@ public sealed class IsolationTests(OneCoreTunnel lab)
             return socket;
         });
         double before = await lab.CountAsync(Counter.IpPacketRouter_SpoofedSources);
-        using (SpaceProcess child = SpoofingClient.Start(lab, victim.IPv4))
+        using (SpaceProcess child = RawClient.Start(lab, victim.IPv4))
         {
-            await child.LineAsync(SpoofingClient.Done, TimeSpan.FromSeconds(60));
+            await child.LineAsync(RawClient.Done, TimeSpan.FromSeconds(60));
             string[] pairs = [.. child.Lines.Where(line => line.StartsWith("pair ", StringComparison.Ordinal))];
             Assert.Equal(2, pairs.Length);
             Assert.Equal(pairs[0], pairs[1]);
 
             // Sent means queued: it lives until everything has arrived.
             await lab.UntilAsync(
-                sample => sample[Counter.IpPacketRouter_SpoofedSources] == before + SpoofingClient.Foreign,
+                sample => sample[Counter.IpPacketRouter_SpoofedSources] == before + RawClient.Foreign,
                 "foreign packets are not counted");
             await Task.Delay(1000);
         }
@@ -62,7 +62,7 @@ public sealed class IsolationTests(OneCoreTunnel lab)
         byte[] buffer = new byte[2048];
         EndPoint from = new IPEndPoint(IPAddress.Any, 0);
         int bytes = ears.ReceiveFrom(buffer, ref from);
-        Assert.Equal(SpoofingClient.OwnPayload, bytes);
+        Assert.Equal(RawClient.OwnPayload, bytes);
         Assert.Equal(TunnelWorld.GatewayIPv4, ((IPEndPoint)from).Address);
         ears.ReceiveTimeout = 500;
         Assert.Throws<SocketException>(() => ears.Receive(buffer));

@@ -38,8 +38,10 @@ public sealed class OwnTunnelTests
 
         // The client goes on pinging, so that the new exit hears of it.
         await lab.Process.LineAsync("exit: ready", s_patience, lines);
+        long ready = Environment.TickCount64;
         await using (var talking = new Talk(client.Space))
             await client.UpAgainAsync(s_patience, said);
+        Assert.InRange(Environment.TickCount64 - ready, 0, 12_000);
         Assert.NotEqual(killed, lab.ExitId);
         Assert.Contains("masquerade", gateway.Execute("nft", $"list table {Table}"), StringComparison.Ordinal);
         await Traffic.PingAsync(client.Space, TunnelWorld.WebIPv6);
@@ -92,6 +94,46 @@ public sealed class OwnTunnelTests
         // Could not connect, which is not a timeout: the router says so.
         Assert.Equal(7, other.ExitCode);
         Assert.True(await own.Lab.CountAsync(Counter.IpPacketRouter_FamilyOff) > 0);
+    }
+
+    /// <summary>Explorers rate an exit by these: own address and the internet, both families.</summary>
+    [SkippableFact]
+    public async Task Pings_are_answered_under_the_policy_that_the_exit_brings_along()
+    {
+        TunnelLab.Require();
+        await using var own = new OwnLab(new TunnelLab([0], clients: 1) { Policy = null });
+        await own.Lab.InitializeAsync();
+        NetworkNamespace space = own.Lab.Clients[0].Space;
+        foreach (IPAddress target in new[] { TunnelWorld.WebIPv4, TunnelWorld.WebIPv6, IPAddress.Parse("10.0.0.1"), IPAddress.Parse("fc00::1") })
+        {
+            await Traffic.PingAsync(space, target);
+            await Traffic.PingAsync(space, target, payloadBytes: 4000);
+        }
+
+        // It is that policy: mail is refused.
+        CurlResult mail = await Traffic.CurlAsync(space, $"telnet://{TunnelWorld.WebIPv4}:25");
+        Assert.Equal(7, mail.ExitCode);
+        Assert.True(await own.Lab.CountAsync(Counter.IpPacketRouter_DeniedByPolicy) > 0);
+        Assert.Contains(":25", own.Lab.Clients[0].Text, StringComparison.Ordinal);
+    }
+
+    [SkippableFact]
+    public async Task When_every_address_is_given_the_next_client_is_told()
+    {
+        TunnelLab.Require();
+
+        // Of six hosts the device takes one in each family, and number 1 is never given.
+        await using OwnLab own = await OwnLab.StartAsync(clients: 3, "ipr.ipv4=\"10.0.0.3/29\"", "ipr.ipv6=\"fc00::4/112\"");
+        TunnelLab lab = own.Lab;
+        Assert.Equal(["10.0.0.2", "10.0.0.5", "10.0.0.6"], lab.Clients.Select(client => $"{client.IPv4}").Order());
+        Assert.Equal(0, (await lab.Metrics.ReadAsync())[Gauge.IpPacketRouter_AddressesAvailable]);
+        using SpaceProcess late = TunnelClient.Run(lab, lab.World.AddApplication());
+        Assert.Equal(1, await late.EndAsync(TimeSpan.FromSeconds(30)));
+        Assert.Contains("no tunnel: the exit has no address left: try again later, or another exit", late.Text, StringComparison.Ordinal);
+        Assert.DoesNotContain(" is up: ", late.Text, StringComparison.Ordinal);
+        Assert.Equal(1, await lab.CountAsync(Counter.IpPacketRouter_ConnectsRefusedNoAddress));
+        foreach (TunnelClient client in lab.Clients)
+            await Traffic.PingAsync(client.Space, TunnelWorld.WebIPv4);
     }
 
     [SkippableFact]

@@ -44,11 +44,7 @@ internal sealed class TunnelClient : IDisposable
 
     public static async Task<TunnelClient> StartAsync(TunnelLab lab, NetworkNamespace space, int? version = null)
     {
-        List<string> arguments = ["tun", "--lab", lab.Folder, "--netns", space.Name, "--delay", TunnelLab.HopDelay];
-        if (version is { } only)
-            arguments.AddRange(["--version", $"{only}"]);
-        SpaceProcess process = SpaceProcess.Start(
-            lab.World.Gateway, Path.Combine(AppContext.BaseDirectory, "fastexit-bench"), arguments);
+        SpaceProcess process = Run(lab, space, version);
         try
         {
             await process.LineAsync(" is up: ", s_patience);
@@ -59,6 +55,15 @@ internal sealed class TunnelClient : IDisposable
             process.Dispose();
             throw;
         }
+    }
+
+    /// <summary>The process, whether or not it comes up.</summary>
+    public static SpaceProcess Run(TunnelLab lab, NetworkNamespace space, int? version = null)
+    {
+        List<string> arguments = ["tun", "--lab", lab.Folder, "--netns", space.Name, "--delay", TunnelLab.HopDelay];
+        if (version is { } only)
+            arguments.AddRange(["--version", $"{only}"]);
+        return SpaceProcess.Start(lab.World.Gateway, Path.Combine(AppContext.BaseDirectory, "fastexit-bench"), arguments);
     }
 
     public Task<string> LineAsync(string words, TimeSpan patience, int skip) => _process.LineAsync(words, patience, skip);

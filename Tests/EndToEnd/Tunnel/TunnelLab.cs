@@ -30,6 +30,9 @@ public class TunnelLab : IAsyncLifetime
         _settings = settings;
     }
 
+    /// <summary>Null: the one that the exit brings along.</summary>
+    internal string? Policy { get; init; } = TunnelWorld.Policy;
+
     internal TunnelWorld World { get; private set; } = null!;
 
     internal SpaceProcess Process { get; private set; } = null!;
@@ -111,13 +114,17 @@ public class TunnelLab : IAsyncLifetime
     {
         Directory.CreateDirectory(_root);
         World = new TunnelWorld();
-        string policy = Path.Combine(_root, "policy.txt");
-        await File.WriteAllTextAsync(policy, TunnelWorld.Policy);
         List<string> arguments =
         [
             "lab", "--ipr", "--dir", Folder, "--no-web", "--delay", HopDelay, "--cores", string.Join(',', _cores),
-            "--set", $"policy.file=\"{policy}\"",
         ];
+        if (Policy is { } rules)
+        {
+            string policy = Path.Combine(_root, "policy.txt");
+            await File.WriteAllTextAsync(policy, rules);
+            arguments.AddRange(["--set", $"policy.file=\"{policy}\""]);
+        }
+
         foreach (string setting in _settings)
             arguments.AddRange(["--set", setting]);
         Process = SpaceProcess.Start(World.Gateway, Path.Combine(AppContext.BaseDirectory, "fastexit-bench"), arguments);

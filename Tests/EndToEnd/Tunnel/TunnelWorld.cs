@@ -9,6 +9,7 @@ namespace FastExit.Tests.EndToEnd.Tunnel;
 /// </summary>
 internal sealed class TunnelWorld : IDisposable
 {
+    public const string GatewayDevice = "up0";
     public const string OutsideDevice = "wan";
     public const int WebPort = 80;
     public const int DeniedPort = 8081;
@@ -26,8 +27,8 @@ internal sealed class TunnelWorld : IDisposable
         Internet = NetworkNamespace.Create("net");
         try
         {
-            Gateway.Connect(Internet, "up0", OutsideDevice);
-            AddAddress(Gateway, "up0", GatewayIPv4, GatewayIPv6);
+            Gateway.Connect(Internet, GatewayDevice, OutsideDevice);
+            AddAddress(Gateway, GatewayDevice, GatewayIPv4, GatewayIPv6);
             AddAddress(Internet, OutsideDevice, WebIPv4, WebIPv6);
             AddAddress(Internet, OutsideDevice, NamesIPv4, NamesIPv6);
             AddAddress(Internet, OutsideDevice, DeniedIPv4, DeniedIPv6);

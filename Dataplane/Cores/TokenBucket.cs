@@ -1,4 +1,4 @@
-namespace FastExit.IpPacketRouter;
+namespace FastExit.Cores;
 
 /// <summary>A rate limit with a burst; starts full. Whole numbers only: a token is worth one second divided by the rate.</summary>
 internal struct TokenBucket
