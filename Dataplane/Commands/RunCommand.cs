@@ -74,7 +74,7 @@ internal static class RunCommand
             if (signals is not null)
                 signals.Reload = () => _ = ReloadAsync(service, settings.DataDirectory, Log);
             foreach (var finding in HostChecks.IoUring(settings.NetworkRequester, settings.MixLink.MaximumConnections).Where(finding => finding.Level == FindingLevel.Warn))
-                Log($"WARNING: {finding.Subject}: {finding.Seen}; {finding.Mend}");
+                Log($"note: {finding.Subject}: {finding.Seen}; {finding.Mend}");
             foreach (var address in service.Listening)
                 await output.WriteLineAsync($"listening for mix nodes on {address}").ConfigureAwait(false);
             if (metrics is not null)
