@@ -123,7 +123,7 @@ public sealed class ApplicationTests(OneCoreTunnel lab)
     {
         TunnelLab.Require();
         double bytes = await Traffic.SpeedAsync(
-            lab.Clients[0].Space, ipv6 ? TunnelWorld.WebIPv6 : TunnelWorld.WebIPv4, udp, downwards);
+            lab.Clients[0].Space, lab.World.Internet, ipv6 ? TunnelWorld.WebIPv6 : TunnelWorld.WebIPv4, udp, downwards);
 
         // 300 kbit/s for three seconds are 112,500 bytes and whole blocks of 128 KiB with TCP; how many arrive in time is the machine's affair.
         Assert.InRange(bytes, 20_000, 400_000);

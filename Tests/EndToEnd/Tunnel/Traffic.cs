@@ -70,8 +70,19 @@ internal static class Traffic
     }
 
     /// <summary>iperf3 for three seconds at a small rate; the bytes that arrived.</summary>
-    public static async Task<double> SpeedAsync(NetworkNamespace space, IPAddress target, bool udp, bool downwards)
+    /// <param name="space">Where the client runs.</param>
+    /// <param name="internet">Where the server runs.</param>
+    /// <param name="target">The server's address.</param>
+    /// <param name="udp">Datagrams instead of a connection.</param>
+    /// <param name="downwards">From the server to the client.</param>
+    public static async Task<double> SpeedAsync(
+        NetworkNamespace space, NetworkNamespace internet, IPAddress target, bool udp, bool downwards)
     {
+        // A server of its own, because between two clients iperf3 closes its listener and resets who is waiting there;
+        // bound, because it answers datagrams from whichever of the host's addresses the kernel likes best.
+        using SpaceProcess server = SpaceProcess.Start(
+            internet, "iperf3", "--server", "--one-off", "--forceflush", "--port", $"{TunnelWorld.SpeedPort}", "--bind", $"{target}");
+        await server.LineAsync("Server listening", TimeSpan.FromSeconds(10));
         List<string> arguments =
             ["--client", $"{target}", "--port", $"{TunnelWorld.SpeedPort}", "--time", "3", "--bitrate", "300k", "--json", "--connect-timeout", "10000"];
         if (udp)
