@@ -14,6 +14,8 @@ public sealed class NetworkTopology
     private readonly TopologyNode[][] _layers;
     private readonly Dictionary<NodeKey, TopologyNode> _gateways = [];
     private readonly HashSet<IPEndPoint> _addresses = [];
+    private readonly Dictionary<IPEndPoint, byte[]> _noiseKeys = [];
+    private readonly HashSet<IPAddress> _noiseAddresses = [];
 
     /// <exception cref="ArgumentException">Two nodes share an identity or an address, or a key is not 32 bytes long.</exception>
     public NetworkTopology(uint rotationId, IReadOnlyList<TopologyNode> nodes)
@@ -30,6 +32,8 @@ public sealed class NetworkTopology
                 throw new ArgumentException("two nodes have the same identity", nameof(nodes));
             if (!_addresses.Add(Normalize(node.MixAddress)))
                 throw new ArgumentException($"two nodes have the mix address {node.MixAddress}", nameof(nodes));
+            if (node.NoiseKey is not null)
+                AddNoise(node);
             if (node.Role is TopologyRole.Entry or TopologyRole.Exit)
                 _gateways.Add(NodeKey.From(node.Identity), node);
         }
@@ -64,6 +68,16 @@ public sealed class NetworkTopology
         return _addresses.Contains(Normalize(address));
     }
 
+    /// <summary>The Noise key of the node whose mix link is there, whichever of its addresses that is; false: that link is plain, or unknown.</summary>
+    public bool TryGetNoiseKey(IPEndPoint address, out byte[] key)
+    {
+        ArgumentNullException.ThrowIfNull(address);
+        return _noiseKeys.TryGetValue(Normalize(address), out key!);
+    }
+
+    /// <summary>Whether a node that announces this address has a Noise key.</summary>
+    public bool SupportsNoise(IPAddress address) => _noiseAddresses.Contains(Normalize(address));
+
     /// <exception cref="TopologyException">Missing, unreadable or wrong; the message names file, line and mend.</exception>
     public static NetworkTopology Load(string path) => TopologyFile.Read(path);
 
@@ -73,6 +87,20 @@ public sealed class NetworkTopology
 
     internal static IPEndPoint Normalize(IPEndPoint address) =>
         address.Address.IsIPv4MappedToIPv6 ? new IPEndPoint(address.Address.MapToIPv4(), address.Port) : address;
+
+    internal static IPAddress Normalize(IPAddress address) => address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address;
+
+    private void AddNoise(TopologyNode node)
+    {
+        if (node.NoiseKey!.Length != TopologyNode.KeyBytes)
+            throw new ArgumentException("a node's keys have 32 bytes each", nameof(node));
+        foreach (IPAddress address in node.OtherAddresses.Prepend(node.MixAddress.Address))
+        {
+            IPAddress normal = Normalize(address);
+            _noiseAddresses.Add(normal);
+            _noiseKeys.TryAdd(new IPEndPoint(normal, node.MixAddress.Port), node.NoiseKey);
+        }
+    }
 
     private TopologyNode[] LayerOf(TopologyRole role) => [.. Nodes.Where(node => node.Role == role)];
 

@@ -16,6 +16,12 @@ public enum TopologyRole
 public sealed record TopologyNode(byte[] Identity, byte[] SphinxKey, IPEndPoint MixAddress, TopologyRole Role)
 {
     public const int KeyBytes = 32;
+
+    /// <summary>x25519 key of its mix link's Noise handshake, 32 bytes (mix-link.md §2.4); null: its link is plain.</summary>
+    public byte[]? NoiseKey { get; init; }
+
+    /// <summary>Addresses it announces beside that of <see cref="MixAddress"/>; its mix link has the same port there.</summary>
+    public IReadOnlyList<IPAddress> OtherAddresses { get; init; } = [];
 }
 
 /// <summary>A topology file that cannot be used. The message is one line: file, line, what is wrong, how to mend it.</summary>

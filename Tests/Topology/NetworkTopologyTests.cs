@@ -33,6 +33,28 @@ public sealed class NetworkTopologyTests : IDisposable
     }
 
     [Fact]
+    public void A_Noise_key_is_found_under_every_address_of_its_node()
+    {
+        byte[] key = [.. Enumerable.Repeat((byte)9, TopologyNode.KeyBytes)];
+        NetworkTopology plain = Sample();
+        TopologyNode mix = plain.Layer(1)[0] with { NoiseKey = key, OtherAddresses = [IPAddress.Parse("2001:db8::9")] };
+        var topology = new NetworkTopology(7, [.. plain.Nodes.Where(n => n.Role != TopologyRole.Mix1), mix]);
+        int port = mix.MixAddress.Port;
+
+        Assert.True(topology.TryGetNoiseKey(mix.MixAddress, out byte[] found));
+        Assert.Equal(key, found);
+        Assert.True(topology.TryGetNoiseKey(new IPEndPoint(mix.MixAddress.Address.MapToIPv6(), port), out _));
+        Assert.True(topology.TryGetNoiseKey(new IPEndPoint(IPAddress.Parse("2001:db8::9"), port), out _));
+        Assert.False(topology.TryGetNoiseKey(new IPEndPoint(mix.MixAddress.Address, port + 1), out _));
+        Assert.False(topology.TryGetNoiseKey(topology.Layer(2)[0].MixAddress, out _));
+        Assert.True(topology.SupportsNoise(mix.MixAddress.Address.MapToIPv6()));
+        Assert.True(topology.SupportsNoise(IPAddress.Parse("2001:db8::9")));
+        Assert.False(topology.SupportsNoise(IPAddress.Parse("2001:db8::a")));
+        Assert.False(plain.SupportsNoise(mix.MixAddress.Address));
+        Assert.Throws<ArgumentException>(() => new NetworkTopology(7, [mix with { NoiseKey = new byte[31] }]));
+    }
+
+    [Fact]
     public void Layers_gateways_and_addresses_are_found()
     {
         var topology = Sample();
