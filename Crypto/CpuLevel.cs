@@ -5,7 +5,10 @@ namespace FastExit.Crypto;
 /// <summary>Which instruction sets the wide kernels use; each level has everything of the one before.</summary>
 public enum CpuLevel
 {
-    /// <summary>No x86 vectors wider than what .NET's portable vector types become. The reference for the others.</summary>
+    /// <summary>
+    /// No x86 vectors wider than what .NET's portable vector types become; AES instructions are used where there are some. The
+    /// reference for the others.
+    /// </summary>
     Portable,
 
     /// <summary>AVX2 and AES.</summary>

@@ -25,6 +25,7 @@ internal sealed class PacketForge
     private readonly SphinxHopBatch _hops = new();
     private readonly byte[] _identifier = new byte[16];
     private readonly byte[] _region = new byte[4096];
+    private readonly (byte[] Identity, NodeAddress Address) _own;
 
     public PacketForge()
     {
@@ -52,6 +53,7 @@ internal sealed class PacketForge
         var tables = new NodeTables(64L << 20);
         Routes = new RouteBook(topology, gateway, PublicOf(SphinxPrivateKey), own, TimeSpan.FromMilliseconds(15), tables);
         tables.Build(CancellationToken.None);
+        _own = (gateway, own);
         _creatorRoutes = new RouteBook(
             topology, Identity(), PublicOf(RandomNumberGenerator.GetBytes(KeyBytes)),
             NodeAddress.From(new IPEndPoint(IPAddress.Loopback, 20011)), TimeSpan.Zero);
@@ -67,6 +69,23 @@ internal sealed class PacketForge
 
     /// <summary>Routes as the exit draws them.</summary>
     public RouteBook Routes { get; }
+
+    /// <summary>The exit's routes where every layer has so many nodes, all with tables; packets by them go nowhere.</summary>
+    public RouteBook RoutesAmong(int nodesPerLayer)
+    {
+        var nodes = new List<TopologyNode>();
+        for (int i = 0; i < 3 * nodesPerLayer; i++)
+        {
+            nodes.Add(new TopologyNode(
+                Identity(), PublicOf(RandomNumberGenerator.GetBytes(KeyBytes)), new IPEndPoint(IPAddress.Loopback, 20020 + i), (TopologyRole)(i % 3)));
+        }
+
+        var tables = new NodeTables(64L << 20);
+        var routes = new RouteBook(
+            new NetworkTopology(1, nodes), _own.Identity, PublicOf(SphinxPrivateKey), _own.Address, TimeSpan.FromMilliseconds(15), tables);
+        tables.Build(CancellationToken.None);
+        return routes;
+    }
 
     /// <summary>One regular packet with a single-fragment Plain message of <paramref name="messageBytes"/>, three layers removed.</summary>
     public byte[] AtExit(int messageBytes)

@@ -52,6 +52,10 @@ public sealed unsafe class HkdfSha256Lanes
     /// <summary>How many output blocks there have been since <see cref="Extract"/>.</summary>
     public int Blocks { get; private set; }
 
+    /// <summary>Any byte that is not zero where keys and output are.</summary>
+    internal bool HoldsSecrets => _memory.AsSpan().ContainsAnyExcept((byte)0) || _blocks.AsSpan().ContainsAnyExcept((byte)0)
+        || MemoryMarshal.AsBytes(_keys.AsSpan()).ContainsAnyExcept((byte)0);
+
     private bool IsWide => _level == CpuLevel.Avx512 || Sha256Wide.Pays(_level, _lanes);
 
     /// <summary>Pseudorandom keys of the lanes' inputs, each field a lane's; nothing is expanded yet.</summary>

@@ -13,7 +13,8 @@ namespace FastExit.Crypto.Primitives;
 // Bounds (limb by limb)
 //   reduced : < 2^51 + 2^17      what Multiply, Square, MultiplySmall and FromBytes give
 //   loose   : < 2^53             what Add and Subtract of reduced elements give; every operation takes loose operands,
-//                                except Add and Subtract, which want reduced ones
+//                                except Add and Subtract, which want reduced ones; the second operand of a product may reach
+//                                2^53 + 2^18 (EdwardsBaseTable): only the first one is shifted
 //
 // How a product avoids 128-bit sums: with one operand shifted left by 11 (53 + 11 = 64), the upper word of the 64 x 64
 // product is floor(ab / 2^53). A column's upper words are summed, and so are the plain lower words of ab mod 2^64. The

@@ -204,6 +204,14 @@ public static class X25519
         return any == 0;
     }
 
+    /// <summary>True for a point that every clamped scalar takes to zero (orders 1, 2, 4 and 8). For public keys only.</summary>
+    public static bool HasLowOrder(ReadOnlySpan<byte> point)
+    {
+        Span<byte> result = stackalloc byte[KeyBytes];
+        Multiply(stackalloc byte[KeyBytes], point, result);
+        return IsZero(result);
+    }
+
     /// <summary>
     /// True when the u-coordinate belongs to the curve itself, false when it belongs to its quadratic twist. For public
     /// keys only: the answer is a branch.

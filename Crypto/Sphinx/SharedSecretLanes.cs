@@ -40,6 +40,8 @@ internal sealed class SharedSecretLanes(CpuLevel level)
         }
     }
 
+    public bool HoldsSecrets => _hkdf.HoldsSecrets;
+
     /// <summary>Erases what the workspace knows.</summary>
     public void Clear() => _hkdf.Clear();
 }

@@ -15,9 +15,8 @@ namespace FastExit.Crypto.Sphinx;
 /// throws nothing and does not touch its neighbours.</para>
 /// <para>Nothing of a packet is used before its code is checked, and of its keys only stream and MAC key are derived before
 /// that; if no lane's code is good, nothing else is derived at all. (Beside good lanes a bad one is carried along through the
-/// derivation, which costs no time there; what comes out is overwritten by zeros unread.) As in the network's own nodes an
-/// all-zero shared secret is accepted (whoever makes one could make an ordinary packet as well), and so is every version
-/// number.</para>
+/// derivation, which costs no time there; what comes out is overwritten by zeros unread.) An all-zero shared secret is
+/// refused (sphinx.md §4.1 leaves that open: no sender makes one by chance); every version number is accepted.</para>
 /// <para>Constant time: in keys and secrets. What a header says (flag, version) decides what is done next, as it must.</para>
 /// </remarks>
 public sealed class SphinxHopBatch
@@ -79,6 +78,18 @@ public sealed class SphinxHopBatch
     /// All that share a replay filter must agree.
     /// </summary>
     public bool TagsBySeedBlock { get; init; }
+
+    /// <summary>Any byte that is not zero where keys, secrets and what follows from them are.</summary>
+    internal bool HoldsSecrets
+    {
+        get
+        {
+            bool any = _keys.HoldsSecrets;
+            foreach (byte[] secret in (ReadOnlySpan<byte[]>)[_scalars, _expanded, _seeds, _payloadKeys, _streamKeys])
+                any |= secret.AsSpan().ContainsAnyExcept((byte)0);
+            return any;
+        }
+    }
 
     /// <summary>
     /// Shared secret, code, replay tag and routing of every lane: sets HeaderValid or an error. The region is only read.
@@ -241,8 +252,11 @@ public sealed class SphinxHopBatch
             ref SphinxLane lane = ref lanes[_laneOfSlot[slot]];
             ReadOnlySpan<byte> received = region.Slice(lane.Offset + SphinxSizes.AlphaBytes, SphinxSizes.MacBytes);
             bool good = CryptographicOperations.FixedTimeEquals(Slice(_macs, slot, SphinxSizes.MacBytes), received);
-            lane.Status = good ? SphinxStatus.HeaderValid : SphinxStatus.BadMac;
-            any |= good;
+
+            // Zero says that alpha is a point of low order, which anybody can see: the branch tells no secret.
+            bool zero = X25519.IsZero(Slice(_results, slot, X25519.KeyBytes));
+            lane.Status = zero ? SphinxStatus.BadKey : good ? SphinxStatus.HeaderValid : SphinxStatus.BadMac;
+            any |= good & !zero;
         }
 
         return any;

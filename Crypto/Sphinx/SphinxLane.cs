@@ -20,6 +20,9 @@ public enum SphinxStatus : byte
     /// <summary>Shorter than 365 bytes or not within the region.</summary>
     InvalidLength,
 
+    /// <summary>The shared secret is all zero: the header's key is a point of low order.</summary>
+    BadKey,
+
     /// <summary>The header's code does not match: wrong key, tampered, or no Sphinx packet.</summary>
     BadMac,
 

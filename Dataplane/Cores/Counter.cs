@@ -38,6 +38,7 @@ public enum Counter
     Sphinx_ExpiredKey,
     Sphinx_Replays,
     Sphinx_ReplayFilterFull,
+    Sphinx_BadKey,
     Sphinx_BadRouting,
     Sphinx_BadPayload,
     Sphinx_UnknownDestination,

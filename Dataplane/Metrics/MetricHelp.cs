@@ -40,6 +40,7 @@ internal static class MetricHelp
         [Counter.Sphinx_ExpiredKey] = "Packets dropped because no key of their rotation is held.",
         [Counter.Sphinx_ReplayFilterFull] = "Packets dropped because the replay filter is full: mix_link.replay_filter_packets is too small.",
         [Counter.Sphinx_Replays] = "Packets dropped because they were seen before.",
+        [Counter.Sphinx_BadKey] = "Packets dropped because the key in their header is a point of low order.",
         [Counter.Sphinx_BadRouting] = "Packets dropped because of their routing information.",
         [Counter.Sphinx_BadPayload] = "Packets dropped because their payload does not decrypt.",
         [Counter.Sphinx_UnknownDestination] = "Packets for a service that is not here.",

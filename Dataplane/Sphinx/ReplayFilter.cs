@@ -14,7 +14,8 @@ internal enum ReplayVerdict : byte
 }
 
 /// <summary>
-/// Remembers the replay tags (sphinx.md §4.3) seen under one Sphinx key. Shared by all cores without a lock.
+/// Remembers the replay tags seen under one Sphinx key: 32 bytes as sphinx.md §4.3 has them, or 16 bytes twice
+/// (<see cref="FastExit.Crypto.Sphinx.SphinxHopBatch.TagsBySeedBlock"/>). Shared by all cores without a lock.
 /// <para>
 /// A tag is a 32-bit fingerprint in one of two buckets of 16 (one cache line each), so a look-up touches at most two lines. Entries
 /// are claimed by compare-and-swap in bucket order and never move or leave: two copies of one packet that race for a bucket meet at

@@ -17,7 +17,9 @@ namespace FastExit.Sphinx;
 internal static class ReplayFilterFile
 {
     public const int HeaderBytes = 4096;
-    private const uint Version = 1;
+
+    /// <summary>Of layout and tags alike: 1 had every tag as sphinx.md §4.3 has it.</summary>
+    public const uint Version = 2;
     private const int SignedBytes = 48;
     private const int ChunkBytes = 1 << 20;
 

@@ -226,6 +226,9 @@ internal sealed class SphinxStage
             case SphinxStatus.Forward:
                 _counters.Increment(Counter.Sphinx_ForwardHopsRefused);
                 break;
+            case SphinxStatus.BadKey:
+                _counters.Increment(Counter.Sphinx_BadKey);
+                break;
             case SphinxStatus.BadMac:
                 _counters.Increment(Counter.Sphinx_BadMac);
                 break;

@@ -4,6 +4,7 @@ using System.Net.Sockets;
 using System.Text;
 using System.Text.Json;
 using FastExit.Configuration;
+using FastExit.Crypto.Primitives;
 using SimpleBase;
 
 namespace FastExit.Topology;
@@ -234,6 +235,8 @@ internal static class TopologyFile
             decoded[..written].CopyTo(key);
             if (!key.AsSpan().ContainsAnyExcept((byte)0))
                 throw Wrong($"\"{name}\" is all zero; put the node's real key there");
+            if (name == "sphinx_key" && X25519.HasLowOrder(key))
+                throw Wrong("\"sphinx_key\" is a point of low order, which is no key; put the node's real key there");
             return key;
         }
 

@@ -1,6 +1,8 @@
 using FastExit.Configuration;
 using FastExit.Cores;
 using FastExit.Crypto.EndToEnd;
+using FastExit.Crypto.Primitives;
+using FastExit.Crypto.Sphinx;
 using FastExit.Delivery;
 using FastExit.Sphinx;
 using FastExit.Tests.Crypto.Sphinx;
@@ -157,7 +159,8 @@ public sealed class ExitPathTests : IDisposable
 
         exit.Deliver(new byte[386], PacketSize.Acknowledgement);
         exit.Run();
-        Assert.Equal(2, exit.Count(Counter.Sphinx_BadMac));
+        Assert.Equal(1, exit.Count(Counter.Sphinx_BadMac));
+        Assert.Equal(1, exit.Count(Counter.Sphinx_BadKey));
         Assert.Empty(exit.One.Service.Messages);
         exit.Flush();
         Assert.Equal(0, exit.SlotsInUse);
@@ -240,12 +243,29 @@ public sealed class ExitPathTests : IDisposable
         Assert.Equal(0, exit.SlotsInUse);
     }
 
+    /// <summary>By which bytes packets are remembered is part of the filter's file format: another rule needs another version of it.</summary>
+    [Fact]
+    public void ASeededFinalHopIsRememberedByTheBytesBehindItsSeed()
+    {
+        using var exit = new ExitBench(_lab, delivery: s_quiet);
+        byte[] packet = _client.Send(_client.Message([1], surbs: 0))[0].Bytes;
+        byte[] secret = new byte[32], expanded = new byte[SharedSecretExpansion.Bytes];
+        X25519.Multiply(_lab.Exit.PrivateKey, packet.AsSpan(0, 32), secret);
+        SharedSecretExpansion.Start(secret).ExtendTo(SharedSecretExpansion.AllBlocks, expanded);
+        exit.Deliver(packet, PacketSize.Regular);
+        exit.Run();
+        Assert.Single(exit.One.Service.Messages);
+        Assert.Equal(ReplayVerdict.Replay, exit.Keys.Filter(0).Check([.. expanded[48..64], .. expanded[48..64]]));
+        Assert.Equal(ReplayVerdict.Fresh, exit.Keys.Filter(0).Check(expanded.AsSpan(256, 32)));
+        Assert.Equal(2u, ReplayFilterFile.Version);
+    }
+
     [Fact]
     public void KeysOfThreeRotationsAreTried()
     {
         var keys = new SphinxKeySet(
-            (FastExit.Crypto.Primitives.Ed25519.GenerateSeed(), 3u, new ReplayFilter(1000)),
-            (FastExit.Crypto.Primitives.Ed25519.GenerateSeed(), 2u, new ReplayFilter(1000)),
+            (Ed25519.GenerateSeed(), 3u, new ReplayFilter(1000)),
+            (Ed25519.GenerateSeed(), 2u, new ReplayFilter(1000)),
             (_lab.Exit.PrivateKey, 1u, new ReplayFilter(1000)));
         using var exit = new ExitBench(_lab, delivery: s_quiet, keys: keys);
         byte[] packet = _client.Send(_client.Message([1], surbs: 1))[0].Bytes;
@@ -260,7 +280,7 @@ public sealed class ExitPathTests : IDisposable
     [Fact]
     public void KeysOfBothRotationsAreTried()
     {
-        byte[] other = FastExit.Crypto.Primitives.Ed25519.GenerateSeed();
+        byte[] other = Ed25519.GenerateSeed();
         var keys = new SphinxKeySet(
             (other, 2u, new ReplayFilter(1000)), (_lab.Exit.PrivateKey, 1u, new ReplayFilter(1000)));
         using var exit = new ExitBench(_lab, delivery: s_quiet, keys: keys);

@@ -20,6 +20,16 @@ public sealed class ReplayFilterTests
         Assert.InRange(filter.Bytes, 5_000_000, 5_000_100);
     }
 
+    /// <summary>Tags of seeded final hops are 16 bytes twice: fingerprint and both buckets still come from different bytes.</summary>
+    [Fact]
+    public void DoubledTagsAreToldApartAsWell()
+    {
+        const int Packets = 1_000_000;
+        using var filter = new ReplayFilter(Packets);
+        Assert.InRange(PassDoubled(filter, Packets, ReplayVerdict.Fresh), 0, 2);
+        Assert.Equal(0, PassDoubled(filter, Packets, ReplayVerdict.Replay));
+    }
+
     [Fact]
     public void FullSaysSoAndStillKnowsWhatItHolds()
     {
@@ -116,6 +126,21 @@ public sealed class ReplayFilterTests
         Assert.Equal(ReplayVerdict.Replay, successor.Filter(0).Check(tag));
         Assert.Throws<ObjectDisposedException>(() => odd.Check(tag));
         Assert.Throws<ArgumentOutOfRangeException>(() => new SphinxKeySet());
+    }
+
+    private static int PassDoubled(ReplayFilter filter, int packets, ReplayVerdict expected)
+    {
+        var random = new SeededBytes(2);
+        Span<byte> tag = stackalloc byte[32];
+        int other = 0;
+        for (int i = 0; i < packets; i++)
+        {
+            random.Fill(tag[..16]);
+            tag[..16].CopyTo(tag[16..]);
+            other += filter.Check(tag) == expected ? 0 : 1;
+        }
+
+        return other;
     }
 
     private static int Pass(ReplayFilter filter, ulong seed, int packets, ReplayVerdict expected)

@@ -111,6 +111,7 @@ public sealed class NetworkTopologyTests : IDisposable
     [InlineData("{\"rotation\": 1, \"nodes\": [\n{\"role\": \"mix4\"}]}", 2, "mix1, mix2, mix3, entry, exit")]
     [InlineData("{\"rotation\": 1, \"nodes\": [\n{\"role\": 1}]}", 2, "mix1, mix2, mix3, entry, exit")]
     [InlineData("{\"rotation\": 1, \"nodes\": [\n{\"identity\": \"11111111111111111111111111111111\"}]}", 2, "all zero")]
+    [InlineData("{\"rotation\": 1, \"nodes\": [\n{\"sphinx_key\": \"4uQeVj5tqViQh7yWWGStvkEG1Zmhx6uasJtWCJziofM\"}]}", 2, "low order")]
     [InlineData("{\"rotation\": 1, \"nodes\": [\n{\"mix_address\": \"localhost:1\"}]}", 2, "IP:PORT")]
     [InlineData("{\"rotation\": 1, \"nodes\": [\n{\"mix_address\": \"1.2.3.4:0\"}]}", 2, "IP:PORT")]
     [InlineData("{\"rotation\": 1, \"nodes\": [\n{\"mix_address\": \"1.2.3.4\"}]}", 2, "IP:PORT")]

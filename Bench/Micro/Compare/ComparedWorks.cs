@@ -17,6 +17,7 @@ internal sealed class ComparedWorks : IDisposable
         new("final hop, regular packet, batch of 8", _packets.FinalHop, null, Goal.TimesTheTime(Yardstick.Lane, 1.5)),
         new("forward path: final hop, end-to-end, reassembly, delivery", _packets.ForwardPath, null, Goal.TimesTheTime(Yardstick.Lane, 2.75)),
         new("reply with its ack", _packets.ReplyWithAck, null, Goal.TimesTheTime(Yardstick.Lane, 4)),
+        new($"reply with its ack, {PacketWorks.ManyNodes} mix nodes a layer", _packets.ReplyAmongMany, null),
         new("reply with a pooled ack", _packets.ReplyWithPooledAck, null, Goal.TimesTheTime(Yardstick.Lane, 1.7)),
         new("message to an explicit recipient, with its ack", _packets.MessageToRecipient, null, Goal.TimesTheTime(Yardstick.Lane, 7)),
         new("batch of 1: a final hop's key agreement", Curve.One, null, Goal.TimesTheTime(Yardstick.NSec, 1.2)) { IsCurve = true },

@@ -23,6 +23,9 @@ internal sealed class PacketWorks : IDisposable
     /// </summary>
     public const int Packets = 128;
 
+    /// <summary>Nodes of each layer in a network as large as the real one.</summary>
+    public const int ManyNodes = 80;
+
     private const int Lanes = SphinxSizes.MaximumLanes, MessageBytes = 1000, ReplyBytes = ReplyLayout.MaximumInPlaceBytes;
     private const int PacketBytes = 2413, Recipients = 16;
     private static readonly TimeSpan s_setAge = TimeSpan.FromSeconds(10);
@@ -39,7 +42,7 @@ internal sealed class PacketWorks : IDisposable
     private readonly SphinxStage _stage;
     private readonly SlotHandle[] _ready = new SlotHandle[Packets];
     private readonly byte[] _answers = RandomNumberGenerator.GetBytes(Packets + ReplyBytes);
-    private readonly Replies _freshAcks, _pooledAcks;
+    private readonly Replies _freshAcks, _pooledAcks, _amongMany;
     private SphinxKeySet _keys;
     private ReplayFilter _filter;
     private long _now = 1;
@@ -57,8 +60,9 @@ internal sealed class PacketWorks : IDisposable
         _stage = new SphinxStage(_slots, _egress, services, _keys, _counters);
         byte[][] surbs = [.. Enumerable.Range(0, Packets).Select(_ => _forge.ReplySurb())];
         var sink = new Sink(_slots);
-        _freshAcks = new Replies(this, surbs, sink, pooledAcks: 0);
-        _pooledAcks = new Replies(this, surbs, sink, pooledAcks: Packets);
+        _freshAcks = new Replies(this, surbs, sink, pooledAcks: 0, _forge.Routes);
+        _pooledAcks = new Replies(this, surbs, sink, pooledAcks: Packets, _forge.Routes);
+        _amongMany = new Replies(this, surbs, sink, pooledAcks: 0, _forge.RoutesAmong(ManyNodes));
         _stage.Connect(new Inbox(
             new CoreMemory(0, [_slots], [null]), new CoreLinks(0, [null]), _freshAcks.Clients, _freshAcks.Stage, sink,
             new DeliverySettings { SetAge = s_setAge }, _counters));
@@ -72,6 +76,9 @@ internal sealed class PacketWorks : IDisposable
 
     /// <summary>From data in a slot to the packet for the first hop.</summary>
     public Work ReplyWithAck => SendWork(_freshAcks, recipients: false);
+
+    /// <summary>The same in a network with <see cref="ManyNodes"/> nodes a layer: the eight lanes look into eight tables.</summary>
+    public Work ReplyAmongMany => SendWork(_amongMany, recipients: false);
 
     /// <summary>With acks built before.</summary>
     public Work ReplyWithPooledAck => SendWork(_pooledAcks, recipients: false);
@@ -87,6 +94,7 @@ internal sealed class PacketWorks : IDisposable
         _keys.Retire(null);
         _freshAcks.Clients.Dispose();
         _pooledAcks.Clients.Dispose();
+        _amongMany.Clients.Dispose();
         _egress.Dispose();
         _slots.Dispose();
         _ring.Dispose();
@@ -217,10 +225,12 @@ internal sealed class PacketWorks : IDisposable
         private readonly PacketWorks _works;
         private readonly byte[][] _surbs;
         private readonly int _pooledAcksWanted;
+        private readonly RouteBook _routes;
         private long _pooledAcksBefore;
 
-        public Replies(PacketWorks works, byte[][] surbs, Sink sink, int pooledAcks)
+        public Replies(PacketWorks works, byte[][] surbs, Sink sink, int pooledAcks, RouteBook routes)
         {
+            _routes = routes;
             _works = works;
             _surbs = surbs;
             _pooledAcksWanted = pooledAcks;
@@ -237,7 +247,7 @@ internal sealed class PacketWorks : IDisposable
             };
             Clients = new Clients(settings, hugePages: false, works._counters);
             Stage = new ReplyStage(
-                works._slots, works._egress, works._forge.Routes, Clients,
+                works._slots, works._egress, routes, Clients,
                 new ServiceIdentity(works._forge.Address, works._forge.AckKey), settings, works._counters, Outgoing.UnawaitedPosition);
             Stage.Connect(sink);
             Stage.UseSetIdsOf(0, 1, 0);
@@ -263,7 +273,7 @@ internal sealed class PacketWorks : IDisposable
             while (Clients.Peers[Anonymous].Surbs.Count > 0)
                 Clients.Surbs.Free(Clients.TakeSurb(ref Clients.Peers[Anonymous]));
             foreach (byte[] surb in _surbs)
-                Clients.Surbs.TryAdd(ref Clients.Peers[Anonymous].Surbs, surb, _works._forge.Routes.Rotation, 0);
+                Clients.Surbs.TryAdd(ref Clients.Peers[Anonymous].Surbs, surb, _routes.Rotation, 0);
             while (Stage.WantsAcks)
                 Stage.BuildAcks(Lanes);
             while (Stage.WantsTable)

@@ -14,7 +14,7 @@ public class X25519LanesTests
     private const int Lanes = X25519.MaximumLanes, Bytes = X25519.KeyBytes;
 
     // Orders 1, 2, 4 and 8 on curve and twist, canonical and not.
-    private static readonly string[] LowOrderPoints =
+    internal static readonly string[] LowOrderPoints =
     [
         "0000000000000000000000000000000000000000000000000000000000000000",
         "0100000000000000000000000000000000000000000000000000000000000000",

@@ -73,6 +73,9 @@ public class X25519Tests
             result.AsSpan().Fill(0xFF);
             X25519.Multiply(k, u, result);
             Assert.True(X25519.IsZero(result));
+            Assert.True(X25519.HasLowOrder(u));
+            X25519.MultiplyBase(k, result);
+            Assert.False(X25519.HasLowOrder(result));
         }
     }
 
@@ -210,6 +213,10 @@ public class X25519Tests
         for (int i = 0; i < 20000; i++)
         {
             FieldElement a = Draw(), b = Draw();
+
+            // Only the second operand of a product is ever so large.
+            if (i % 4 == 0)
+                b.L0 = b.L1 = b.L2 = b.L3 = b.L4 = (1UL << 53) + (1UL << 18) - (ulong)random.Next(3);
             FieldElement.Multiply(out FieldElement product, in a, in b);
             Assert.Equal(Value(a) * Value(b) % P, Value(product) % P);
             AssertReduced(product);

@@ -291,6 +291,9 @@ public class SphinxLevelTests
                 packet[48] ^= 4;
                 Authenticate(packet, privateKeys.AsSpan(32 * lane.Key, 32));
                 break;
+            case 8:
+                packet.AsSpan(0, 32).Clear();
+                break;
         }
     }
 
