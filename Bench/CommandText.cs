@@ -19,6 +19,16 @@ internal static class CommandText
         return null;
     }
 
+    /// <summary>The same where port 0 takes one that is free.</summary>
+    public static IPEndPoint? ParseListener(ArgumentResult result)
+    {
+        string text = result.Tokens.Count > 0 ? result.Tokens[0].Value : "";
+        if (IPEndPoint.TryParse(text, out IPEndPoint? address))
+            return address;
+        result.AddError($"'{text}' is not address:port");
+        return null;
+    }
+
     /// <summary>For an option that takes a whole number between two others; a validator would not be asked about words.</summary>
     public static Func<ArgumentResult, int> NumberBetween(int least, int most) => result =>
     {

@@ -32,7 +32,7 @@ internal sealed partial class ClientEngine : IMixService, IDisposable
     private int _openConnections;
 
     /// <exception cref="ArgumentException">The topology lacks a layer, the client's gateway or the service's.</exception>
-    public ClientEngine(NetworkTopology topology, EntryGateway gateway, in Recipient service, ClientSettings settings)
+    public ClientEngine(NetworkTopology topology, IClientGateway gateway, in Recipient service, ClientSettings settings)
     {
         _settings = settings;
         MessageBudget = new SemaphoreSlim(settings.MaximumMessages);

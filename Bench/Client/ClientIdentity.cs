@@ -9,11 +9,11 @@ internal sealed class ClientIdentity
 {
     private ClientIdentity(ReadOnlySpan<byte> gateway)
     {
-        byte[] seed = RandomNumberGenerator.GetBytes(32);
+        Seed = RandomNumberGenerator.GetBytes(32);
         EncryptionPrivate = RandomNumberGenerator.GetBytes(32);
         AckKey = RandomNumberGenerator.GetBytes(16);
         byte[] recipient = new byte[Recipient.Bytes];
-        Ed25519.PublicKey(seed).CopyTo(recipient, 0);
+        Ed25519.PublicKey(Seed).CopyTo(recipient, 0);
         X25519.MultiplyBase(EncryptionPrivate, recipient.AsSpan(32));
         gateway.CopyTo(recipient.AsSpan(64));
         if (!Recipient.TryRead(recipient, out Recipient address))
@@ -22,6 +22,9 @@ internal sealed class ClientIdentity
     }
 
     public Recipient Address { get; }
+
+    /// <summary>ed25519 seed of the address's identity.</summary>
+    public byte[] Seed { get; }
 
     /// <summary>X25519 scalar, unclamped.</summary>
     public byte[] EncryptionPrivate { get; }

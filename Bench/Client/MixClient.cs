@@ -15,7 +15,7 @@ internal sealed partial class MixClient : IDeliveryTarget, IDisposable
 {
     private const int TickMilliseconds = 50;
     private readonly MixSettings _settings;
-    private readonly EntryGateway _gateway;
+    private readonly IClientGateway _gateway;
     private readonly ClientIdentity _identity;
     private readonly Recipient _service;
     private readonly IMixService _owner;
@@ -36,7 +36,7 @@ internal sealed partial class MixClient : IDeliveryTarget, IDisposable
     /// <summary><see cref="Start"/> sets it going.</summary>
     /// <exception cref="ArgumentException">The topology lacks a layer, the client's gateway or the service's.</exception>
     public MixClient(
-        NetworkTopology topology, EntryGateway gateway, in Recipient service, MixSettings settings, IMixService owner,
+        NetworkTopology topology, IClientGateway gateway, in Recipient service, MixSettings settings, IMixService owner,
         ClientCounters? counters = null)
     {
         Counters = counters ?? new ClientCounters();
@@ -75,7 +75,7 @@ internal sealed partial class MixClient : IDeliveryTarget, IDisposable
 
     public void Start()
     {
-        _gateway.Attach(_identity.Address.Identity, this);
+        _gateway.Attach(_identity, this);
         _thread.Start();
     }
 
@@ -93,10 +93,12 @@ internal sealed partial class MixClient : IDeliveryTarget, IDisposable
     /// <summary>There is a command to take; from any thread.</summary>
     public void Wake() => _inbox.Wake();
 
-    public void Deliver(ReadOnlySpan<byte> payload)
+    public bool Deliver(ReadOnlySpan<byte> payload)
     {
-        if (!_inbox.TryPut(payload))
-            Counters.Increment(ClientCounter.Overflowed);
+        if (_inbox.TryPut(payload))
+            return true;
+        Counters.Increment(ClientCounter.Overflowed);
+        return false;
     }
 
     public void Dispose()
@@ -105,7 +107,7 @@ internal sealed partial class MixClient : IDeliveryTarget, IDisposable
         Wake();
         if (_thread.IsAlive)
             _thread.Join();
-        _gateway.Detach(_identity.Address.Identity);
+        _gateway.Detach(_identity);
     }
 
     /// <summary>Queues one message of this client's tag; control goes out before data.</summary>

@@ -76,11 +76,11 @@ internal static class FiguresCommand
             };
             await using LabNetwork lab = await LabNetwork.StartAsync(settings, CommandText.Log).ConfigureAwait(false);
             using var probe = new ExitProbe(new Uri($"http://127.0.0.1:{ports[0]}/metrics"), lab.Exit.Id);
-            using EntryGateway gateway = lab.Directory.OpenEntry(lab.Topology);
+            using ClientNetwork network = ClientNetwork.Open(NetworkAddress.Of(lab.Directory));
             if (!Recipient.TryParse(lab.ExitAddress.NetworkRequester, out Recipient service))
                 throw new LabException("the exit printed no usable address");
             using var engine = new ClientEngine(
-                lab.Topology, gateway, service,
+                network.Topology, network.Gateway, service,
                 new ClientSettings { MeanHopDelay = settings.MeanHopDelay, MaximumConnections = idle + 64 });
             using var source = new ByteServer();
 

@@ -9,12 +9,14 @@ namespace FastExit.Bench.Lab;
 /// <summary>
 /// A node's outgoing side: one connection per peer address, made when the first packet for it comes (mix-link.md §4). Queues are bounded,
 /// packets that waited too long are dropped, a lost connection is made again.
+/// Peers with a Noise key get encrypted records.
 /// </summary>
-internal sealed class FramedEgress : IDisposable
+internal sealed class FramedEgress(LabNoise? noise = null) : IDisposable
 {
     private const int MaximumPeers = 256;
     private readonly ConcurrentDictionary<IPEndPoint, EgressPeer> _peers = new();
     private readonly CancellationTokenSource _stop = new();
+    private readonly LabNoise? _noise = noise;
     private long _dropped;
 
     /// <summary>Packets that no peer got: queue full, expired, connection lost.</summary>
@@ -74,6 +76,7 @@ internal sealed class FramedEgress : IDisposable
         {
             byte[] buffer = new byte[WriteBytes + FrameHeader.MaximumBytes + (33 << 10)];
             Socket? socket = null;
+            NoiseStream? noise = null;
             TimeSpan backoff = TimeSpan.Zero;
             CancellationToken stop = _owner._stop.Token;
             try
@@ -86,7 +89,8 @@ internal sealed class FramedEgress : IDisposable
                         socket = null;
                     }
 
-                    socket ??= await ConnectAsync(stop).ConfigureAwait(false);
+                    if (socket is null)
+                        (socket, noise) = await ConnectAsync(stop).ConfigureAwait(false);
                     if (socket is null)
                     {
                         backoff = backoff == TimeSpan.Zero ? TimeSpan.FromMilliseconds(50) : Min(backoff * 2, s_maximumBackoff);
@@ -97,7 +101,7 @@ internal sealed class FramedEgress : IDisposable
 
                     backoff = TimeSpan.Zero;
                     int bytes = Fill(buffer);
-                    if (bytes > 0 && !await TryWriteAsync(socket, buffer.AsMemory(0, bytes), stop).ConfigureAwait(false))
+                    if (bytes > 0 && !await TryWriteAsync(socket, noise, buffer.AsMemory(0, bytes), stop).ConfigureAwait(false))
                     {
                         socket.Dispose();
                         socket = null;
@@ -119,10 +123,16 @@ internal sealed class FramedEgress : IDisposable
         // The other side never sends: a readable socket is a closed one.
         private static bool Closed(Socket socket) => socket.Poll(0, SelectMode.SelectRead);
 
-        private static async Task<bool> TryWriteAsync(Socket socket, ReadOnlyMemory<byte> bytes, CancellationToken stop)
+        private static async Task<bool> TryWriteAsync(Socket socket, NoiseStream? noise, ReadOnlyMemory<byte> bytes, CancellationToken stop)
         {
             try
             {
+                if (noise is not null)
+                {
+                    await noise.SendAsync(bytes, stop).ConfigureAwait(false);
+                    return true;
+                }
+
                 while (!bytes.IsEmpty)
                     bytes = bytes[await socket.SendAsync(bytes, SocketFlags.None, stop).ConfigureAwait(false)..];
                 return true;
@@ -167,7 +177,7 @@ internal sealed class FramedEgress : IDisposable
                 _owner.CountDrop(next.Packet);
         }
 
-        private async Task<Socket?> ConnectAsync(CancellationToken stop)
+        private async Task<(Socket? Socket, NoiseStream? Noise)> ConnectAsync(CancellationToken stop)
         {
             var socket = new Socket(_address.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
             using var timeout = CancellationTokenSource.CreateLinkedTokenSource(stop);
@@ -175,13 +185,18 @@ internal sealed class FramedEgress : IDisposable
             try
             {
                 await socket.ConnectAsync(_address, timeout.Token).ConfigureAwait(false);
-                return socket;
+                if (_owner._noise?.KeyOf(_address) is not { } key)
+                    return (socket, null);
+                if (await NoiseStream.ConnectAsync(socket, _owner._noise.Identity, key, timeout.Token).ConfigureAwait(false) is { } noise)
+                    return (socket, noise);
+                socket.Dispose();
+                return default;
             }
             catch (Exception e) when (e is SocketException or OperationCanceledException)
             {
                 socket.Dispose();
                 stop.ThrowIfCancellationRequested();
-                return null;
+                return default;
             }
         }
     }

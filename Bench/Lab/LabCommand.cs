@@ -2,6 +2,8 @@ using System.CommandLine;
 using System.Globalization;
 using System.Net;
 using FastExit.Bench.Client;
+using FastExit.Bench.Lab.Api;
+using FastExit.Bench.Lab.Entry;
 using FastExit.Bench.Socks;
 using Spectre.Console;
 
@@ -51,16 +53,20 @@ internal static class LabCommand
         };
         var loss = new Option<double>("--loss") { Description = "Share of packets each mix loses on purpose, 0 to 0.5" };
         var ipr = new Option<bool>("--ipr") { Description = "The exit also routes IP packets; it needs CAP_NET_ADMIN" };
-        var set = new Option<string[]>("--set") { Description = "A setting of the exit, section.key=value; may be repeated" };
+        var set = new Option<string[]>("--set") { Description = "A setting of the exit, section.key=value; {directory} stands for the directory's URL; may be repeated" };
         var binary = new Option<string>("--exit-binary")
         {
             Description = "The exit's program",
             DefaultValueFactory = _ => Path.Combine(AppContext.BaseDirectory, "fastexit"),
         };
+        var api = new DirectoryOptions();
+        var entry = new EntryOptions();
         var command = new Command("lab", "A mixnet on this machine: three mixes, an entry gateway and a real exit")
         {
             directory, socks, optimistic, web, echo, noWeb, delay, cores, loss, ipr, set, binary,
         };
+        api.AddTo(command);
+        entry.AddTo(command);
         command.SetAction((result, stop) => RunAsync(
             new LabSettings
             {
@@ -73,6 +79,9 @@ internal static class LabCommand
                 MeanHopDelay = result.GetValue(delay),
                 IpPacketRouter = result.GetValue(ipr),
                 Loss = Math.Clamp(result.GetValue(loss), 0, 0.5),
+                EntryWebsocket = entry.Listen(result),
+                Entry = entry.Read(result),
+                Api = api.Read(result),
             },
             result.GetValue(socks),
             result.GetValue(optimistic),
@@ -87,7 +96,7 @@ internal static class LabCommand
             await using LabNetwork lab = await LabNetwork.StartAsync(settings, CommandText.Log).ConfigureAwait(false);
             using SocksSession? session = socks is null
                 ? null
-                : SocksSession.Start(lab.Directory, null, settings.MeanHopDelay, new SocksSettings { Listen = socks, Optimistic = optimistic });
+                : SocksSession.Start(ClientTarget.Of(lab.Directory), settings.MeanHopDelay, new SocksSettings { Listen = socks, Optimistic = optimistic });
             Describe(lab, session);
             await RateLine.RunAsync(lab.Mixes, session, lab.GaveUp, stop).ConfigureAwait(false);
             if (!stop.IsCancellationRequested)
@@ -112,6 +121,8 @@ internal static class LabCommand
         AnsiConsole.Write(table);
 
         // Not in the table: it is to be copied in one piece.
+        Console.WriteLine($"directory: {lab.File.Directory}");
+        Console.WriteLine($"entry gateway: {lab.File.Entry!.Identity} {lab.File.Entry.Websocket}");
         Console.WriteLine($"network requester: {lab.ExitAddress.NetworkRequester}");
         if (lab.ExitAddress.IpPacketRouter is { } router)
             Console.WriteLine($"ip packet router: {router}");

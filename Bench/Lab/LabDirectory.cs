@@ -45,18 +45,24 @@ internal sealed record ExitAddress(string NetworkRequester, string? IpPacketRout
 
 /// <summary>
 /// The lab's folder: <c>topology.json</c>, <c>exit.json</c> (the exit's addresses), <c>mix-1..3.key</c>, <c>entry-1..4.key</c> and the exit's
-/// own data directory <c>exit</c>. The entry gateways belong to clients: each client process takes one that is free.
+/// own data directory <c>exit</c>, and what clients need in <c>lab.json</c>. The first entry gateway takes clients by websocket and keeps
+/// them in <c>entry-1.clients</c>; the others are for clients that bring their gateway along.
 /// </summary>
 internal sealed class LabDirectory(string path)
 {
     public const int Mixes = NetworkTopology.Layers;
     public const int Entries = 4;
+    public const int WebsocketEntry = 1;
 
     public string Path { get; } = System.IO.Path.GetFullPath(path);
 
     public string TopologyFile => System.IO.Path.Combine(Path, "topology.json");
 
     public string ExitFile => System.IO.Path.Combine(Path, "exit.json");
+
+    public string LabFile => System.IO.Path.Combine(Path, "lab.json");
+
+    public string ClientsFile => System.IO.Path.Combine(Path, $"entry-{WebsocketEntry}.clients");
 
     public string ExitDirectory => System.IO.Path.Combine(Path, "exit");
 
@@ -89,7 +95,7 @@ internal sealed class LabDirectory(string path)
             CreateKey($"entry-{i}");
     }
 
-    /// <summary>The topology of a lab on loopback: the mixes' bound addresses, free ports for the entries, the exit.</summary>
+    /// <summary>The topology of a lab: where its mixes, its entries (at most <see cref="Entries"/>) and its exit listen for each other.</summary>
     public NetworkTopology WriteTopology(IReadOnlyList<IPEndPoint> mixes, IReadOnlyList<IPEndPoint> entries, ExitAddress exit)
     {
         var nodes = new List<TopologyNode>();
@@ -99,7 +105,7 @@ internal sealed class LabDirectory(string path)
             nodes.Add(new TopologyNode(keys.Identity, keys.SphinxKey, mixes[i - 1], TopologyRole.Mix1 + (i - 1)));
         }
 
-        for (int i = 1; i <= Entries; i++)
+        for (int i = 1; i <= entries.Count; i++)
         {
             NodeKeys keys = Entry(i);
             nodes.Add(new TopologyNode(keys.Identity, keys.SphinxKey, entries[i - 1], TopologyRole.Entry));

@@ -1,6 +1,10 @@
 using System.Globalization;
 using System.Net;
+using FastExit.Bench.Lab.Api;
+using FastExit.Bench.Lab.Entry;
+using FastExit.Bench.Lab.Parts;
 using FastExit.Topology;
+using SimpleBase;
 
 namespace FastExit.Bench.Lab;
 
@@ -26,20 +30,34 @@ internal sealed record LabSettings
     /// <summary>The exit routes IP packets too; it needs CAP_NET_ADMIN.</summary>
     public bool IpPacketRouter { get; init; }
 
+    /// <summary>However it was asked for.</summary>
+    public bool RoutesIpPackets => IpPacketRouter || Set.Contains("ipr.enabled=true");
+
     public double Loss { get; init; }
+
+    /// <summary>Where the entry gateway takes clients; port 0: any free one.</summary>
+    public IPEndPoint EntryWebsocket { get; init; } = new(IPAddress.Loopback, 0);
+
+    public EntrySettings Entry { get; init; } = new();
+
+    public DirectorySettings Api { get; init; } = new();
 }
 
-/// <summary>Three mixes, a real exit as a child process, and destinations, all on loopback.</summary>
+/// <summary>Three mixes, an entry gateway, a directory, a real exit as a child process, and destinations, all on loopback.</summary>
 internal sealed class LabNetwork : IAsyncDisposable
 {
     /// <summary>Lets the exit connect to this machine's loopback; the guard stands in every other set-up.</summary>
     private const string OpenGuard = "policy.allowed_local_prefixes=[\"127.0.0.1/32\"]";
+
+    /// <summary>Stands for the directory's URL in the exit's settings.</summary>
+    private const string DirectoryPlaceholder = "{directory}";
 
     private const int QuickEnds = 3;
     private const int QuickEndMilliseconds = 5000;
     private static readonly TimeSpan s_exitPatience = TimeSpan.FromSeconds(20);
     private static readonly TimeSpan s_startPatience = TimeSpan.FromSeconds(60);
     private readonly List<MixNode> _mixes = [];
+    private EntryGateway? _gateway;
     private LabWeb? _web;
     private EchoServer? _echo;
     private readonly TaskCompletionSource _gaveUp = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -50,6 +68,14 @@ internal sealed class LabNetwork : IAsyncDisposable
     public LabDirectory Directory { get; }
 
     public IReadOnlyList<MixNode> Mixes => _mixes;
+
+    /// <summary>Where clients of other processes come in.</summary>
+    public EntryListener Entry { get; private set; } = null!;
+
+    public DirectoryService Api { get; private set; } = null!;
+
+    /// <summary>As it was written for clients.</summary>
+    public LabFile File { get; private set; } = null!;
 
     public NetworkTopology Topology { get; private set; } = null!;
 
@@ -80,12 +106,18 @@ internal sealed class LabNetwork : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         _stopping = true;
+        System.IO.File.Delete(Directory.LabFile);
         if (Exit is not null)
         {
             await Exit.StopAsync(s_exitPatience).ConfigureAwait(false);
             Exit.Dispose();
         }
 
+        if (Api is not null)
+            await Api.DisposeAsync().ConfigureAwait(false);
+        if (Entry is not null)
+            await Entry.DisposeAsync().ConfigureAwait(false);
+        _gateway?.Dispose();
         foreach (MixNode mix in _mixes)
             mix.Dispose();
         _echo?.Dispose();
@@ -95,12 +127,11 @@ internal sealed class LabNetwork : IAsyncDisposable
 
     private async Task SetUpAsync(LabSettings settings, Action<string> log)
     {
-        Directory.CreateKeys();
         IPEndPoint[] addresses = LabDirectory.FreeAddresses(LabDirectory.Mixes + LabDirectory.Entries + 1);
         IPEndPoint[] mixes = addresses[..LabDirectory.Mixes];
         IPEndPoint exit = addresses[^1];
-        await InitialiseExitAsync(settings, exit).ConfigureAwait(false);
-        Topology = Directory.WriteTopology(mixes, addresses[LabDirectory.Mixes..^1], ExitAddress);
+        (Topology, ExitAddress) = await LabPlan.PrepareAsync(
+            Directory, settings.ExitBinary, mixes, addresses[LabDirectory.Mixes..^1], exit).ConfigureAwait(false);
         var nodeSettings = new LabNodeSettings { Known = LabDirectory.Known(Topology), Loss = settings.Loss };
         for (int i = 0; i < mixes.Length; i++)
         {
@@ -110,6 +141,7 @@ internal sealed class LabNetwork : IAsyncDisposable
             log($"mix-{i + 1} listens on {mix.Address}");
         }
 
+        await StartEntryAsync(settings, nodeSettings, log).ConfigureAwait(false);
         if (settings.WebPort is { } port)
         {
             _web = await LabWeb.StartAsync(new IPEndPoint(IPAddress.Loopback, port)).ConfigureAwait(false);
@@ -118,7 +150,31 @@ internal sealed class LabNetwork : IAsyncDisposable
         }
 
         await StartExitAsync(settings, log).ConfigureAwait(false);
+        File = new LabFile(
+            Api.Url.ToString(),
+            Api.SecureUrl?.ToString(),
+            new LabEntry(Base58.Bitcoin.Encode(_gateway!.Identity), $"ws://{Entry.Address}"),
+            ExitAddress.NetworkRequester,
+            settings.RoutesIpPackets ? ExitAddress.IpPacketRouter : null,
+            settings.WebPort is { } web ? $"http://127.0.0.1:{web}" : null);
+        File.Write(Directory.LabFile);
         _ = SuperviseAsync(settings, log);
+    }
+
+    private async Task StartEntryAsync(LabSettings settings, LabNodeSettings nodeSettings, Action<string> log)
+    {
+        NodeKeys keys = Directory.Entry(LabDirectory.WebsocketEntry);
+        Topology.TryGetGateway(keys.Identity, out TopologyNode node);
+        _gateway = new EntryGateway($"entry-{LabDirectory.WebsocketEntry}", keys, node.MixAddress, nodeSettings);
+        _gateway.Start();
+        Entry = await EntryListener.StartAsync(_gateway, keys, settings.EntryWebsocket, Directory.ClientsFile, settings.Entry).ConfigureAwait(false);
+        var websockets = new Dictionary<string, int> { [Base58.Bitcoin.Encode(keys.Identity)] = Entry.Address.Port };
+        Api = await DirectoryService.StartAsync(Directory, settings.Api with
+        {
+            Websockets = websockets,
+            RoutesIpPackets = settings.RoutesIpPackets,
+        }).ConfigureAwait(false);
+        log($"{_gateway.Name} takes clients on ws://{Entry.Address}, the directory is {Api.Url}{(Api.SecureUrl is { } tls ? $" and {tls}" : "")}");
     }
 
     private async Task StartExitAsync(LabSettings settings, Action<string> log)
@@ -164,19 +220,6 @@ internal sealed class LabNetwork : IAsyncDisposable
         _gaveUp.TrySetResult();
     }
 
-    private async Task InitialiseExitAsync(LabSettings settings, IPEndPoint exit)
-    {
-        string address = exit.ToString();
-        await ChildProcess.RunAsync(
-            settings.ExitBinary,
-            ["init", "--data-dir", Directory.ExitDirectory, "--announce", address, "--listen", address, "--topology", Directory.TopologyFile, "--rotation", "1", "--force"])
-            .ConfigureAwait(false);
-        string json = await ChildProcess.RunAsync(
-            settings.ExitBinary, ["address", "--data-dir", Directory.ExitDirectory, "--json"]).ConfigureAwait(false);
-        ExitAddress = ExitAddress.Parse(json);
-        await File.WriteAllTextAsync(Directory.ExitFile, json).ConfigureAwait(false);
-    }
-
     private ChildProcess StartExit(LabSettings settings, Action<string> line, Action<string> log)
     {
         List<string> arguments = ["run", "--data-dir", Directory.ExitDirectory];
@@ -199,7 +242,7 @@ internal sealed class LabNetwork : IAsyncDisposable
         if (settings.IpPacketRouter)
             Set("ipr.enabled=true");
         foreach (string assignment in settings.Set)
-            Set(assignment);
+            Set(assignment.Replace(DirectoryPlaceholder, Api.Url.ToString(), StringComparison.Ordinal));
         return ChildProcess.Start("the exit", settings.ExitBinary, arguments, line);
     }
 }

@@ -14,6 +14,9 @@ internal sealed record LabNodeSettings
 
     /// <summary>Share of packets lost on purpose at every forward hop, 0 to 1.</summary>
     public double Loss { get; init; }
+
+    /// <summary>Null: this node's links are plain.</summary>
+    public LabNoise? Noise { get; init; }
 }
 
 /// <summary>
@@ -42,7 +45,8 @@ internal abstract class LabNode : IDisposable
         Name = name;
         _keys = keys;
         Settings = settings;
-        _listener = new FramedListener(address, _inbox.Put);
+        _listener = new FramedListener(address, _inbox.Put, settings.Noise);
+        Egress = new FramedEgress(settings.Noise);
         _thread = new Thread(Run) { IsBackground = true, Name = name };
     }
 
@@ -61,7 +65,7 @@ internal abstract class LabNode : IDisposable
 
     public long Overflowed => _inbox.Dropped + Egress.Dropped;
 
-    protected FramedEgress Egress { get; } = new();
+    protected FramedEgress Egress { get; }
 
     public void Start()
     {

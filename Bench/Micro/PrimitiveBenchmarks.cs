@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using BenchmarkDotNet.Attributes;
+using FastExit.Crypto.Noise;
 using FastExit.Crypto.Primitives;
 
 namespace FastExit.Bench.Micro;
@@ -16,6 +17,10 @@ public class PrimitiveBenchmarks
     private readonly byte[] _payload = RandomNumberGenerator.GetBytes(2065);
     private readonly byte[] _beta = RandomNumberGenerator.GetBytes(300);
     private readonly byte[] _digest = new byte[64];
+    private readonly byte[] _frame = new byte[2416];
+    private readonly AesGcmStream _record = new();
+
+    public PrimitiveBenchmarks() => _record.SetKey(_key192.AsSpan(0, AesGcmStream.KeyBytes));
 
     [Benchmark(OperationsPerInvoke = Lanes)]
     public void X25519VariableBase() => X25519.MultiplyLanes(_scalars, _points, _results, Lanes);
@@ -31,6 +36,15 @@ public class PrimitiveBenchmarks
 
     [Benchmark]
     public void AesCtrFragment() => AesCtr.TransformZeroIv(_key192.AsSpan(0, 16), _payload.AsSpan(0, 1611));
+
+    /// <summary>A record of the mix link with one regular frame.</summary>
+    [Benchmark]
+    public void AesGcmFrame()
+    {
+        _record.Begin(0, default);
+        _record.Encrypt(_frame, _frame);
+        _record.Finish(_digest.AsSpan(0, AesGcmStream.TagBytes));
+    }
 
     [Benchmark]
     public void FragmentKeyHkdfBlake3() =>

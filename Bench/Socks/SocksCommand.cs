@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Net;
+using FastExit.Bench.Client;
 using FastExit.Bench.Lab;
 
 namespace FastExit.Bench.Socks;
@@ -15,8 +16,7 @@ internal static class SocksCommand
             DefaultValueFactory = _ => new IPEndPoint(IPAddress.Loopback, 1080),
             CustomParser = CommandText.ParseEndPoint,
         };
-        var directory = new Option<string>("--lab") { Description = "Folder of the lab", Required = true };
-        var provider = new Option<string?>("--provider") { Description = "Address of the network requester; default: the lab's exit" };
+        var network = new NetworkOptions();
         var optimistic = new Option<bool>("--optimistic") { Description = "Report success before the exit has answered" };
         var user = new Option<string?>("--user") { Description = "NAME:PASSWORD that SOCKS5 applications must show" };
         var delay = new Option<TimeSpan>("--delay")
@@ -27,11 +27,11 @@ internal static class SocksCommand
         };
         var command = new Command("socks", "SOCKS4, 4a and 5 through the lab's exit, answered by reply SURBs only")
         {
-            listen, directory, provider, optimistic, user, delay,
+            listen, optimistic, user, delay,
         };
+        network.AddTo(command);
         command.SetAction((result, stop) => RunAsync(
-            new LabDirectory(result.GetValue(directory)!),
-            result.GetValue(provider),
+            network.Read(result),
             result.GetValue(delay),
             new SocksSettings
             {
@@ -50,11 +50,11 @@ internal static class SocksCommand
     }
 
     private static async Task<int> RunAsync(
-        LabDirectory directory, string? provider, TimeSpan delay, SocksSettings settings, CancellationToken stop)
+        ClientTarget target, TimeSpan delay, SocksSettings settings, CancellationToken stop)
     {
         try
         {
-            using SocksSession session = SocksSession.Start(directory, provider, delay, settings);
+            using SocksSession session = SocksSession.Start(target, delay, settings);
             CommandText.Log($"SOCKS on {session.Address}");
             await RateLine.RunAsync([], session, Task.Delay(Timeout.Infinite, stop), stop).ConfigureAwait(false);
             return 0;

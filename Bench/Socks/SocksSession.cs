@@ -3,75 +3,61 @@ using System.Net.Sockets;
 using FastExit.Bench.Client;
 using FastExit.Bench.Lab;
 using FastExit.Crypto.EndToEnd;
-using FastExit.Topology;
 
 namespace FastExit.Bench.Socks;
 
-/// <summary>A SOCKS server with the client and the entry gateway behind it, all in this process.</summary>
+/// <summary>A SOCKS server with the client behind it, which comes in by its entry gateway's websocket.</summary>
 internal sealed class SocksSession : IDisposable
 {
-    private readonly EntryGateway _gateway;
+    private readonly ClientNetwork _network;
     private readonly SocksServer _server;
-    private readonly TopologyFollower _follower;
 
-    private SocksSession(LabDirectory directory, EntryGateway gateway, ClientEngine engine, SocksServer server, DateTime topology)
+    private SocksSession(ClientNetwork network, ClientEngine engine, SocksServer server)
     {
-        _gateway = gateway;
+        _network = network;
         Engine = engine;
         _server = server;
-        _follower = new TopologyFollower(directory, gateway, engine.UseTopology, topology);
+        network.Follow(engine.UseTopology);
     }
 
     public ClientEngine Engine { get; }
 
     public IPEndPoint Address => _server.Address;
 
-    /// <param name="provider">The service's address; null: the one of the lab's exit.</param>
-    /// <exception cref="LabException">The folder holds no lab, the address is wrong, or nothing is free.</exception>
-    public static SocksSession Start(LabDirectory directory, string? provider, TimeSpan meanHopDelay, SocksSettings settings)
+    /// <exception cref="LabException">There is no such network or service, the gateway does not want us, or nothing is free.</exception>
+    public static SocksSession Start(ClientTarget target, TimeSpan meanHopDelay, SocksSettings settings)
     {
-        string address = provider ?? directory.Exit().NetworkRequester;
+        string address = target.Provider ?? target.Lab!.Exit().NetworkRequester;
         if (!Recipient.TryParse(address, out Recipient service))
             throw new LabException($"'{address}' is not the address of a service: expected identity.encryption@gateway");
+        ClientNetwork network = ClientNetwork.Open(target.Resolve());
+        ClientEngine? engine = null;
         try
         {
-            DateTime written = File.GetLastWriteTimeUtc(directory.TopologyFile);
-            NetworkTopology topology = directory.Topology();
-            EntryGateway gateway = directory.OpenEntry(topology);
-            try
+            engine = new ClientEngine(network.Topology, network.Gateway, service, new ClientSettings { MeanHopDelay = meanHopDelay });
+            network.RequireReady();
+            return new SocksSession(network, engine, new SocksServer(engine, settings, CommandText.Log));
+        }
+        catch (Exception e)
+        {
+            engine?.Dispose();
+            network.Dispose();
+            switch (e)
             {
-                var engine = new ClientEngine(topology, gateway, service, new ClientSettings { MeanHopDelay = meanHopDelay });
-                try
-                {
-                    return new SocksSession(directory, gateway, engine, new SocksServer(engine, settings, CommandText.Log), written);
-                }
-                catch
-                {
-                    engine.Dispose();
+                case ArgumentException:
+                    throw new LabException(e.Message);
+                case SocketException:
+                    throw new LabException($"cannot listen on {settings.Listen}: {e.Message}");
+                default:
                     throw;
-                }
             }
-            catch
-            {
-                gateway.Dispose();
-                throw;
-            }
-        }
-        catch (Exception e) when (e is TopologyException or ArgumentException)
-        {
-            throw new LabException(e.Message);
-        }
-        catch (SocketException e)
-        {
-            throw new LabException($"cannot listen on {settings.Listen}: {e.Message}");
         }
     }
 
     public void Dispose()
     {
-        _follower.Dispose();
         _server.Dispose();
         Engine.Dispose();
-        _gateway.Dispose();
+        _network.Dispose();
     }
 }

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Globalization;
 using System.Net;
+using FastExit.Bench.Client;
 using FastExit.Bench.Lab;
 
 namespace FastExit.Bench.Tun;
@@ -14,8 +15,7 @@ internal static class TunCommand
 
     public static Command Create()
     {
-        var directory = new Option<string>("--lab") { Description = "Folder of the lab", Required = true };
-        var provider = new Option<string?>("--provider") { Description = "Address of the IP packet router; default: the lab's exit" };
+        var network = new NetworkOptions();
         var name = new Option<string>("--name")
         {
             Description = "Name of the device; %d becomes a number",
@@ -47,8 +47,9 @@ internal static class TunCommand
         };
         var command = new Command("tun", "A TUN device whose packets leave through the lab's exit, answered by reply SURBs only")
         {
-            directory, provider, name, mtu, version, space, path, routes, delay,
+            name, mtu, version, space, path, routes, delay,
         };
+        network.AddTo(command);
         command.Validators.Add(result =>
         {
             if (result.GetValue(space) is not null && result.GetValue(path) is not null)
@@ -62,8 +63,7 @@ internal static class TunCommand
             return RunAsync(
                 new TunnelOptions
                 {
-                    Lab = result.GetValue(directory)!,
-                    Provider = result.GetValue(provider),
+                    Target = network.Read(result),
                     Name = result.GetValue(name)!,
                     Namespace = result.GetValue(space),
                     NamespacePath = result.GetValue(path),
@@ -105,7 +105,7 @@ internal static class TunCommand
                     return 0;
                 throw new LabException(string.Create(
                     CultureInfo.InvariantCulture,
-                    $"no tunnel: {failure}; the log of the lab in {options.Lab} may tell why"));
+                    $"no tunnel: {failure}; the log of the lab in {options.Target.Name} may tell why"));
             }
             finally
             {

@@ -1,23 +1,19 @@
 using System.Net;
-using System.Net.Sockets;
 using FastExit.Bench.Client;
 using FastExit.Bench.Lab;
 using FastExit.Crypto.EndToEnd;
 using FastExit.Native.Netlink;
 using FastExit.Native.Sockets;
-using FastExit.Topology;
 
 namespace FastExit.Bench.Tun;
 
-/// <summary>A tunnel's device, client and entry gateway, all in this process.</summary>
+/// <summary>A tunnel's device, and the client behind it, which comes in by its entry gateway's websocket.</summary>
 internal sealed class TunSession : IDisposable
 {
-    private static readonly TimeSpan s_lookPatience = TimeSpan.FromSeconds(2);
     private static readonly IPNetwork[] s_everything = [new(IPAddress.Any, 0), new(IPAddress.IPv6Any, 0)];
     private readonly TunnelOptions _options;
     private readonly TunnelDevice _device;
-    private readonly EntryGateway _gateway;
-    private readonly TopologyFollower _follower;
+    private readonly ClientNetwork _network;
     private readonly Action<string> _log;
     private readonly bool _elsewhere;
 
@@ -26,24 +22,22 @@ internal sealed class TunSession : IDisposable
         _options = options;
         _log = log;
         _elsewhere = space is not null;
-        var directory = new LabDirectory(options.Lab);
-        Recipient router = Router(directory, options.Provider);
+        Recipient router = Router(options.Target);
         var counters = new ClientCounters();
         _device = TunnelDevice.Open(options.Name, space, counters);
         try
         {
-            DateTime written = File.GetLastWriteTimeUtc(directory.TopologyFile);
-            NetworkTopology topology = directory.Topology();
-            RequireRunning(directory, topology);
-            _gateway = directory.OpenEntry(topology);
+            _network = ClientNetwork.Open(options.Target.Resolve());
             try
             {
-                Engine = new TunnelEngine(topology, _gateway, router, options.Settings, _device, counters) { Told = log };
-                _follower = new TopologyFollower(directory, _gateway, Engine.UseTopology, written);
+                Engine = new TunnelEngine(_network.Topology, _network.Gateway, router, options.Settings, _device, counters) { Told = log };
+                _network.RequireReady();
+                _network.Follow(Engine.UseTopology);
             }
             catch
             {
-                _gateway.Dispose();
+                Engine?.Dispose();
+                _network.Dispose();
                 throw;
             }
         }
@@ -71,7 +65,7 @@ internal sealed class TunSession : IDisposable
             };
             return new TunSession(options, space, log);
         }
-        catch (Exception e) when (e is TopologyException or ArgumentException or NativeException)
+        catch (Exception e) when (e is ArgumentException or NativeException)
         {
             throw new LabException(e.Message);
         }
@@ -111,42 +105,23 @@ internal sealed class TunSession : IDisposable
 
     public void Dispose()
     {
-        _follower.Dispose();
         Engine.Dispose();
         _device.Dispose();
-        _gateway.Dispose();
+        _network.Dispose();
     }
 
-    private static Recipient Router(LabDirectory directory, string? provider)
+    private static Recipient Router(ClientTarget target)
     {
-        string? address = provider ?? directory.Exit().IpPacketRouter;
+        string? address = target.Provider ?? target.Lab!.Exit().IpPacketRouter;
         if (address is null)
         {
             throw new LabException(
-                $"the exit of {directory.Path} routes no IP packets: start the lab with `fastexit-bench lab --ipr --dir {directory.Path}`");
+                $"the exit of {target.Name} routes no IP packets: start the lab with `fastexit-bench lab --ipr --dir {target.Name}`");
         }
 
         if (!Recipient.TryParse(address, out Recipient router))
             throw new LabException($"'{address}' is not the address of a service: expected identity.encryption@gateway");
         return router;
-    }
-
-    // The folder outlives the lab; without this a lab that is not running would only show as an exit that does not answer.
-    private static void RequireRunning(LabDirectory directory, NetworkTopology topology)
-    {
-        IPEndPoint first = topology.Layer(1) is [var mix, ..] ? mix.MixAddress : throw new LabException($"{directory.TopologyFile} has no mix");
-        using var socket = new Socket(first.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
-        try
-        {
-            if (socket.ConnectAsync(first).Wait(s_lookPatience))
-                return;
-        }
-        catch (AggregateException e) when (e.InnerException is SocketException)
-        {
-            // Said below.
-        }
-
-        throw new LabException($"nobody listens on {first}: start `fastexit-bench lab --ipr --dir {directory.Path}` first");
     }
 
     private static string Word(TunnelPhase phase) => phase switch

@@ -39,7 +39,7 @@ internal sealed partial class TunnelEngine : IMixService, IDisposable
 
     /// <exception cref="ArgumentException">The topology lacks a layer, the client's gateway or the router's.</exception>
     public TunnelEngine(
-        NetworkTopology topology, EntryGateway gateway, in Recipient router, TunnelSettings settings, IPacketSink sink,
+        NetworkTopology topology, IClientGateway gateway, in Recipient router, TunnelSettings settings, IPacketSink sink,
         ClientCounters? counters = null)
     {
         _settings = settings;

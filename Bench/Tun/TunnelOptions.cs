@@ -1,14 +1,12 @@
 using System.Net;
+using FastExit.Bench.Client;
 
 namespace FastExit.Bench.Tun;
 
 /// <summary>What <c>fastexit-bench tun</c> was asked for.</summary>
 internal sealed record TunnelOptions
 {
-    public required string Lab { get; init; }
-
-    /// <summary>The router's address; null: the one of the lab's exit.</summary>
-    public string? Provider { get; init; }
+    public required ClientTarget Target { get; init; }
 
     public string Name { get; init; } = "nym%d";
 

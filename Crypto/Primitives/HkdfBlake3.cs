@@ -3,10 +3,10 @@ using FastExit.Crypto.Lanes;
 
 namespace FastExit.Crypto.Primitives;
 
-/// <summary>HKDF over HMAC over unkeyed BLAKE3: the key derivation of the end-to-end fragment cipher.</summary>
+/// <summary>HKDF over HMAC over unkeyed BLAKE3: the key derivation of the end-to-end fragment cipher and of a client's registration.</summary>
 /// <remarks>
-/// <para>References: RFC 5869, RFC 2104 (HMAC with a 64-byte block), end-to-end.md §4.1.</para>
-/// <para>Parameters: input 32 bytes, no salt, no info, output 16 bytes. Not BLAKE3's own keyed or derive-key mode.</para>
+/// <para>References: RFC 5869, RFC 2104 (HMAC with a 64-byte block), end-to-end.md §4.1, entry-and-directory.md §2.5.</para>
+/// <para>Parameters: input 32 bytes, no info; fragment keys have 16 bytes and no salt. Not BLAKE3's own keyed or derive-key mode.</para>
 /// <para>Constant time: as <see cref="Blake3"/>.</para>
 /// </remarks>
 [SkipLocalsInit]
@@ -36,7 +36,19 @@ public static class HkdfBlake3
         output[..KeyBytes].CopyTo(key);
     }
 
-    // HMAC for a key of 32 and a message of at most 32 bytes.
+    /// <summary>key = the first bytes, 32 at most, of what a 32-byte X25519 result and a salt of at most 32 bytes expand to.</summary>
+    public static void DeriveKey(ReadOnlySpan<byte> salt, ReadOnlySpan<byte> sharedSecret, Span<byte> key)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(salt.Length, Blake3.HashBytes);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(key.Length, Blake3.HashBytes);
+        Span<byte> pseudorandomKey = stackalloc byte[Blake3.HashBytes];
+        Hmac(salt, sharedSecret[..32], pseudorandomKey);
+        Span<byte> output = stackalloc byte[Blake3.HashBytes];
+        Hmac(pseudorandomKey, [1], output);
+        output[..key.Length].CopyTo(key);
+    }
+
+    // HMAC for a key and a message of at most 32 bytes.
     private static void Hmac(ReadOnlySpan<byte> key, ReadOnlySpan<byte> message, Span<byte> mac)
     {
         Span<byte> block = stackalloc byte[Blake3.BlockBytes + Blake3.HashBytes];

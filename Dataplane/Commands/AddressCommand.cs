@@ -33,14 +33,16 @@ internal static class AddressCommand
             return CommandLine.Done;
         }
 
-        // A node of before the IP packet router gets its keys when it first runs with it.
+        // A node of before the IP packet router or of before Noise gets these keys when it first runs with them.
         (string Name, string Value)[] router = keys.IpPacketRouter is { } triple ? [("ip_packet_router", triple.Address.ToString())] : [];
+        (string Name, string Value)[] noise = keys.NoisePublicKey is { IsEmpty: false } key ? [("noise_key", NodeKeys.Base58Text(key))] : [];
         (string Name, string Value)[] rows =
         [
             ("network_requester", keys.NetworkRequester.Address.ToString()),
             .. router,
             ("identity", NodeKeys.Base58Text(keys.Identity)),
             ("sphinx_key", NodeKeys.Base58Text(keys.CurrentSphinxKey.PublicKey)),
+            .. noise,
             ("mix_address", settings.MixLink.Announced.ToString()),
         ];
         if (json)

@@ -1,9 +1,9 @@
 using System.CommandLine;
 using FastExit.Configuration;
 using FastExit.Identity;
+using FastExit.NetworkDirectory;
 using FastExit.Policy;
 using FastExit.Topology;
-using Spectre.Console;
 
 namespace FastExit.Commands;
 
@@ -18,7 +18,7 @@ internal static class CheckCommand
         command.SetAction(async (parsed, _) =>
         {
             var findings = await FindingsAsync(parsed.GetValue(dataDirectory), parsed.GetValue(router)).ConfigureAwait(false);
-            Print(findings);
+            FindingReport.Print(findings);
             return findings.Any(finding => finding.Level == FindingLevel.Fail) ? CommandLine.Failed : CommandLine.Done;
         });
         return command;
@@ -53,6 +53,8 @@ internal static class CheckCommand
         if (settings is not null)
         {
             findings.AddRange(HostChecks.Ports(settings));
+            if (settings.Directory.Urls.Count > 0)
+                findings.Add(await DirectoryAsync(settings.Directory).ConfigureAwait(false));
             findings.AddRange(Files(settings));
         }
 
@@ -68,7 +70,8 @@ internal static class CheckCommand
             keys = NodeKeys.Load(settings.DataDirectory);
             return $"complete; Sphinx key of rotation {keys.CurrentSphinxKey.RotationId}";
         });
-        yield return Attempt("topology", "correct the file", () =>
+        if (settings.Directory.Urls.Count == 0)
+            yield return Attempt("topology", "correct the file", () =>
         {
             topology = NetworkTopology.Load(settings.TopologyFile);
             return $"{topology.Nodes.Count} nodes, rotation {topology.RotationId}";
@@ -85,6 +88,21 @@ internal static class CheckCommand
             yield return Finding.Warn("policy", "open_proxy is on: every public address and port is allowed", "set policy.open_proxy = false");
         if (settings.Policy.AllowedLocalPrefixes.Count > 0)
             yield return Finding.Warn("policy", $"clients reach {string.Join(", ", settings.Policy.AllowedLocalPrefixes)} inside this network", "set policy.allowed_local_prefixes = [] outside laboratories");
+    }
+
+    private static async Task<Finding> DirectoryAsync(DirectorySettings settings)
+    {
+        const string Subject = "directory";
+        try
+        {
+            using var client = new DirectoryClient(settings);
+            var (topology, skipped) = await client.FetchAsync(CancellationToken.None).ConfigureAwait(false);
+            return Finding.Ok(Subject, $"{topology.Nodes.Count} nodes, rotation {topology.RotationId}; {skipped} unusable entries");
+        }
+        catch (DirectoryException error)
+        {
+            return Finding.Fail(Subject, error, "check directory.urls and this host's network");
+        }
     }
 
     private static Finding OwnEntry(ExitSettings settings, NodeKeys keys, NetworkTopology topology)
@@ -120,35 +138,4 @@ internal static class CheckCommand
             return Finding.Fail(subject, error, mend);
         }
     }
-
-    private static void Print(List<Finding> findings)
-    {
-        if (Console.IsOutputRedirected)
-        {
-            foreach (var finding in findings)
-                Console.WriteLine($"{Word(finding.Level),-4} {finding.Subject}: {finding.Seen}{(finding.Mend.Length == 0 ? "" : $"; mend: {finding.Mend}")}");
-            return;
-        }
-
-        var table = new Table().Border(TableBorder.Rounded).AddColumns("", "what", "seen", "mend");
-        foreach (var finding in findings)
-        {
-            var colour = finding.Level switch
-            {
-                FindingLevel.Ok => "green",
-                FindingLevel.Warn => "yellow",
-                _ => "red",
-            };
-            table.AddRow($"[{colour}]{Word(finding.Level)}[/]", finding.Subject.EscapeMarkup(), finding.Seen.EscapeMarkup(), finding.Mend.EscapeMarkup());
-        }
-
-        AnsiConsole.Write(table);
-    }
-
-    private static string Word(FindingLevel level) => level switch
-    {
-        FindingLevel.Ok => "ok",
-        FindingLevel.Warn => "warn",
-        _ => "FAIL",
-    };
 }

@@ -25,6 +25,7 @@ internal static class CommandLine
             AddressCommand.Create(),
             PolicyCommand.Create(),
             CheckCommand.Create(),
+            NodeCommand.Create(),
             VersionCommand.Create(),
         };
         try

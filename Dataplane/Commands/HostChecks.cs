@@ -113,6 +113,8 @@ internal static partial class HostChecks
             yield return Port("mix link", address);
         if (settings.Metrics.Listen is { } metrics)
             yield return Port("metrics", metrics);
+        if (settings.Node.HttpListen is { } http)
+            yield return Port("http interface", http);
     }
 
     public static async Task<Finding> NameServersAsync(DnsSettings settings)

@@ -2,6 +2,7 @@ using System.Net;
 using FastExit.Configuration;
 using FastExit.Cores;
 using FastExit.Identity;
+using FastExit.Policy;
 using FastExit.Sphinx;
 using FastExit.Topology;
 
@@ -17,6 +18,12 @@ internal interface IExitService : IAsyncDisposable
     /// <summary>How full each key's replay filter is.</summary>
     IReadOnlyList<ReplayFilterFill> ReplayFilters => [];
 
+    /// <summary>The exit policy and where it came from; null where there is none.</summary>
+    PolicySnapshot? PolicyInForce => null;
+
+    /// <summary>The Sphinx keys that the node announces now; null where there are none.</summary>
+    AnnouncedSphinxKeys? Keys => null;
+
     /// <summary>Faults when a core dies.</summary>
     Task Completion { get; }
 
@@ -28,6 +35,9 @@ internal interface IExitService : IAsyncDisposable
 
     /// <summary>Serves with these Sphinx keys from now on (a rotation); replay filters of keys that stay are kept.</summary>
     Task UseKeysAsync(NodeKeys keys);
+
+    /// <summary>Serves with these nodes from now on; connections to nodes that stay are kept.</summary>
+    Task UseTopologyAsync(NetworkTopology topology);
 }
 
 /// <summary>Starts a service; fails for reasons that the operator can mend.</summary>

@@ -42,15 +42,22 @@ internal static class InitCommand
             Description = $"Key rotation of the Sphinx key (default: the topology's, or {DefaultRotation})",
             HelpName = "ID",
         };
+        var http = new Option<IPEndPoint?>("--http-listen")
+        {
+            Description = "Address of the HTTP interface by which the network learns of this node, usually [::]:8080 (default: none)",
+            HelpName = "IP:PORT",
+            CustomParser = CommandLine.Endpoint,
+        };
         var force = new Option<bool>("--force") { Description = "Replaces config.toml; keys stay" };
         var command = new Command("init", "Makes the data directory of a new node: keys and config.toml")
         {
-            dataDirectory, announce, listen, topology, rotation, force,
+            dataDirectory, announce, listen, http, topology, rotation, force,
         };
         command.SetAction(parsed => Initialize(
             Path.GetFullPath(parsed.GetRequiredValue(dataDirectory)),
             parsed.GetValue(announce),
             parsed.GetValue(listen) ?? [],
+            parsed.GetValue(http),
             parsed.GetValue(topology),
             parsed.GetValue(rotation),
             parsed.GetValue(force)));
@@ -58,7 +65,7 @@ internal static class InitCommand
     }
 
     private static int Initialize(
-        string dataDirectory, IPEndPoint? announce, IReadOnlyList<string> listen, string? topology, uint? rotation, bool force)
+        string dataDirectory, IPEndPoint? announce, IReadOnlyList<string> listen, IPEndPoint? http, string? topology, uint? rotation, bool force)
     {
         var configuration = ConfigurationFile.PathIn(dataDirectory);
         if (Path.Exists(configuration) && !force)
@@ -68,6 +75,7 @@ internal static class InitCommand
 
         var guessed = announce is null;
         var settings = Compose(dataDirectory, announce, listen, topology);
+        settings = settings with { Node = settings.Node with { HttpListen = http } };
         var text = ConfigurationFile.Format(settings);
         settings = ConfigurationFile.Parse(dataDirectory, "init", text, []);
         rotation ??= File.Exists(settings.TopologyFile) ? NetworkTopology.Load(settings.TopologyFile).RotationId : DefaultRotation;
@@ -157,6 +165,8 @@ internal static class InitCommand
         if (!File.Exists(settings.TopologyFile))
             Console.WriteLine($"next: put the network's nodes into {settings.TopologyFile}");
         Console.WriteLine($"next: fastexit check --data-dir {settings.DataDirectory}");
+        if (settings.Node.HttpListen is not null)
+            Console.WriteLine($"next: fastexit node describe --data-dir {settings.DataDirectory}");
     }
 
     private static void Remove(string dataDirectory, bool madeDirectory, bool madeKeys)

@@ -5,13 +5,14 @@ using System.Runtime.InteropServices;
 using FastExit.Configuration;
 using FastExit.Identity;
 using FastExit.Metrics;
+using FastExit.NetworkDirectory;
 using FastExit.Topology;
 
 namespace FastExit.Commands;
 
 /// <summary>
-/// `fastexit run`: serves until SIGTERM or SIGINT, then drains and ends with 0; a second such signal ends at once. SIGHUP reads policy and
-/// Sphinx keys again. Standard output: addresses, then the line `ready`. Standard error: the log, which never names destinations, tags or clients.
+/// `fastexit run`: serves until SIGTERM or SIGINT, then drains and ends with 0; a second such signal ends at once. SIGHUP reads policy,
+/// Sphinx keys and topology file again. Standard output: addresses, then the line `ready`. Standard error: the log, which never names destinations, tags or clients.
 /// </summary>
 internal static class RunCommand
 {
@@ -49,16 +50,24 @@ internal static class RunCommand
     {
         void Log(string line) => log.WriteLine($"{DateTime.UtcNow.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture)} {OperatorErrors.OneLine(line)}");
 
-        var topology = NetworkTopology.Load(settings.TopologyFile);
+        using var directory = settings.Directory.Urls.Count > 0 ? new DirectoryFollower(settings, Log) : null;
+        var topology = directory is null
+            ? NetworkTopology.Load(settings.TopologyFile)
+            : await directory.StartAsync(stop).ConfigureAwait(false);
+        if (topology is null)
+            return CommandLine.Done;
         if (settings.Ipr.Enabled && NodeKeys.AddIpPacketRouter(settings.DataDirectory))
             Log("made keys for the IP packet router, which this node had none of; `fastexit address` prints its address");
+        if (NodeKeys.AddNoise(settings.DataDirectory))
+            Log("made a Noise key for the mix link, which this node had none of; `fastexit address` prints it");
+        var token = NodeInterface.ReadToken(settings.Node);
         IExitService service;
         using (var keys = NodeKeys.Load(settings.DataDirectory))
         {
             if (keys.SphinxKeys.All(key => key.RotationId != topology.RotationId))
             {
                 throw new CommandException(
-                    $"{settings.TopologyFile}: names key rotation {topology.RotationId}, but this node's Sphinx key is of rotation"
+                    $"{(directory is null ? settings.TopologyFile : "the directory")}: names key rotation {topology.RotationId}, but this node's Sphinx key is of rotation"
                     + $" {keys.CurrentSphinxKey.RotationId}; use the topology of that rotation");
             }
 
@@ -70,15 +79,20 @@ internal static class RunCommand
 
         await using (service.ConfigureAwait(false))
         {
-            await using var metrics = await StartMetricsAsync(settings.Metrics.Listen, service).ConfigureAwait(false);
+            var collector = new CoreCollector(() => service.Counters, () => service.ReplayFilters);
+            await using var metrics = await StartMetricsAsync(settings.Metrics.Listen, collector).ConfigureAwait(false);
+            await using var node = await NodeInterface.StartAsync(settings, token, service, collector.Registry).ConfigureAwait(false);
+            directory?.Follow(service.UseTopologyAsync);
             if (signals is not null)
-                signals.Reload = () => _ = ReloadAsync(service, settings.DataDirectory, Log);
+                signals.Reload = () => _ = ReloadAsync(service, settings, Log);
             foreach (var finding in HostChecks.IoUring(settings.NetworkRequester, settings.MixLink.MaximumConnections).Where(finding => finding.Level == FindingLevel.Warn))
                 Log($"note: {finding.Subject}: {finding.Seen}; {finding.Mend}");
             foreach (var address in service.Listening)
                 await output.WriteLineAsync($"listening for mix nodes on {address}").ConfigureAwait(false);
             if (metrics is not null)
                 await output.WriteLineAsync($"metrics on {metrics.Address}").ConfigureAwait(false);
+            if (node is not null)
+                await output.WriteLineAsync($"node interface on {node.Address}").ConfigureAwait(false);
             await output.WriteLineAsync("ready").ConfigureAwait(false);
             await output.FlushAsync().ConfigureAwait(false);
 
@@ -104,11 +118,10 @@ internal static class RunCommand
             log($"WARNING: policy.allowed_local_prefixes is SET: clients reach {string.Join(", ", policy.AllowedLocalPrefixes)} INSIDE this host's network; for laboratories only");
     }
 
-    private static async Task<MetricsEndpoint?> StartMetricsAsync(IPEndPoint? listen, IExitService service)
+    private static async Task<MetricsEndpoint?> StartMetricsAsync(IPEndPoint? listen, CoreCollector collector)
     {
         if (listen is null)
             return null;
-        var collector = new CoreCollector(() => service.Counters, () => service.ReplayFilters);
         try
         {
             return await MetricsEndpoint.StartAsync(listen, collector.Registry).ConfigureAwait(false);
@@ -119,16 +132,22 @@ internal static class RunCommand
         }
     }
 
-    private static async Task ReloadAsync(IExitService service, string dataDirectory, Action<string> log)
+    private static async Task ReloadAsync(IExitService service, ExitSettings settings, Action<string> log)
     {
         await s_reloading.WaitAsync().ConfigureAwait(false);
         try
         {
             var problem = await service.ReloadPolicyAsync().ConfigureAwait(false);
             log(problem is null ? "policy read again" : $"policy NOT changed, the last good one stays: {problem}");
-            using var keys = NodeKeys.Load(dataDirectory);
+            using var keys = NodeKeys.Load(settings.DataDirectory);
             await service.UseKeysAsync(keys).ConfigureAwait(false);
             log($"Sphinx keys read again: rotation {string.Join(", ", keys.SphinxKeys.Select(key => key.RotationId))}");
+            if (settings.Directory.Urls.Count == 0)
+            {
+                var topology = NetworkTopology.Load(settings.TopologyFile);
+                await service.UseTopologyAsync(topology).ConfigureAwait(false);
+                log($"topology read again: {topology.Nodes.Count} nodes, rotation {topology.RotationId}");
+            }
         }
         catch (Exception error)
         {

@@ -15,6 +15,8 @@ public sealed record ExitSettings
     public DnsSettings Dns { get; init; } = new();
     public PolicySettings Policy { get; init; } = new();
     public MetricsSettings Metrics { get; init; } = new();
+    public NodeSettings Node { get; init; } = new();
+    public DirectorySettings Directory { get; init; } = new();
 
     /// <summary>JSON list of the known nodes; its addresses are the only next hops that packets are sent to.</summary>
     public required string TopologyFile { get; init; }
@@ -53,6 +55,24 @@ public sealed record MixLinkSettings
 
     /// <summary>Frames v7 are sent (3-byte header); v8 when false. Both are accepted.</summary>
     public bool LegacyFraming { get; init; } = true;
+
+    /// <summary>False: every link is plain, as if no node had a Noise key (mix-link.md §2).</summary>
+    public bool Noise { get; init; } = true;
+
+    /// <summary>Who may connect without Noise: <c>unknown</c> (addresses that no node with a Noise key announces), <c>never</c>, <c>always</c>.</summary>
+    public string AcceptPlain { get; init; } = "unknown";
+
+    /// <summary>Noise handshakes that a core begins in a second for addresses that no node announces, and as many for those that one does.</summary>
+    public int HandshakesPerSecond { get; init; } = 200;
+
+    /// <summary>A Noise handshake that took longer is given up, on either side.</summary>
+    public TimeSpan HandshakeTimeout { get; init; } = TimeSpan.FromSeconds(1.5);
+
+    /// <summary>Packets go to the topology's addresses alone; false: to every global address.</summary>
+    public bool RoutingFilter { get; init; } = true;
+
+    /// <summary>Connections to next hops come from <see cref="Announced"/>: others look up there whether we speak Noise.</summary>
+    public bool BindAnnounced { get; init; } = true;
 
     public int MaximumConnections { get; init; } = 4096;
 
@@ -170,6 +190,20 @@ public sealed record PolicySettings
 
     /// <summary>Prefixes the address guard lets through although they are not global (lab only, logged loudly), e.g. "127.0.0.1/32".</summary>
     public IReadOnlyList<string> AllowedLocalPrefixes { get; init; } = [];
+}
+
+/// <summary>The network's API as source of the topology (mix-link.md §6.8).</summary>
+public sealed record DirectorySettings
+{
+    /// <summary>Base URLs, tried in order; empty: the topology file is used.</summary>
+    public IReadOnlyList<string> Urls { get; init; } = [];
+    public TimeSpan Refresh { get; init; } = TimeSpan.FromMinutes(10);
+
+    /// <summary>Mix nodes below it, in percent, get no packets.</summary>
+    public int MinimumPerformance { get; init; } = 50;
+
+    /// <summary>Longest wait for the first answer of a node without a cached one.</summary>
+    public TimeSpan StartWait { get; init; } = TimeSpan.FromMinutes(15);
 }
 
 public sealed record MetricsSettings

@@ -67,7 +67,7 @@ internal sealed class Setting
     public bool IsOptional => Key is not (SettingNotes.Announced or SettingNotes.TopologyFile)
         && Kind is SettingKind.Text or SettingKind.Address or SettingKind.Url;
 
-    public bool IsPath => Key is SettingNotes.TopologyFile or SettingNotes.PolicyFile;
+    public bool IsPath => Key is SettingNotes.TopologyFile or SettingNotes.PolicyFile or SettingNotes.MetricsTokenFile;
 
     /// <summary>The property of <see cref="ExitSettings"/> that holds the record; null for its own properties.</summary>
     public PropertyInfo? Room { get; }

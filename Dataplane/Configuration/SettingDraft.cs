@@ -58,6 +58,15 @@ internal sealed class SettingDraft(string dataDirectory, string path, IReadOnlyD
             "network_requester.maximum_connections",
             nr.MaximumConnections);
         CheckIpPacketRouter(settings);
+        if (NodeSettingRules.Broken(settings) is (var key, var problem))
+            throw Wrong(key, problem);
+        foreach (var url in settings.Directory.Urls)
+        {
+            if (!Uri.TryCreate(url, UriKind.Absolute, out var parsed) || parsed.Scheme is not ("http" or "https")
+                || parsed.Query.Length > 0 || parsed.Fragment.Length > 0)
+                throw Wrong("directory.urls", $"has \"{TomlAssignments.Printable(url)}\"; write base URLs such as \"https://validator.nymtech.net/api\"");
+        }
+
         foreach (var prefix in settings.Policy.AllowedLocalPrefixes)
         {
             if (!AddressPrefix.TryParse(prefix, out _))
@@ -101,6 +110,9 @@ internal sealed class SettingDraft(string dataDirectory, string path, IReadOnlyD
         var link = settings.MixLink;
         if (link.Announced.Port == 0 || !IsOneHost(link.Announced.Address))
             throw Wrong(SettingNotes.Announced, $"is {link.Announced}, which nobody can connect to; give the address and port that mix nodes reach");
+
+        if (link.AcceptPlain is not ("unknown" or "never" or "always"))
+            throw Wrong("mix_link.accept_plain", $"is \"{TomlAssignments.Printable(link.AcceptPlain ?? "")}\"; write \"unknown\", \"never\" or \"always\"");
 
         var listeners = new HashSet<IPEndPoint>();
         foreach (var listen in link.Listen)

@@ -10,6 +10,7 @@ internal static class SettingNotes
     public const string Announced = "mix_link.announced";
     public const string TopologyFile = "topology.file";
     public const string PolicyFile = "policy.file";
+    public const string MetricsTokenFile = "node.metrics_token_file";
 
     private const long Second = 1_000;
     private const long Minute = 60 * Second;
@@ -31,6 +32,8 @@ internal static class SettingNotes
         ["dns"] = "How destinations' names are resolved.",
         ["policy"] = "Which destinations clients may reach.",
         ["metrics"] = "Prometheus endpoint.",
+        ["node"] = "What this node says of itself over HTTP; `fastexit node describe` shows it and checks it against the network's rules.",
+        ["directory"] = "The network's API, which tells of its nodes. The last good answer is kept in directory-cache.json.",
         ["topology"] = "The network's nodes.",
     }.ToFrozenDictionary();
 
@@ -53,6 +56,12 @@ internal static class SettingNotes
         new("mix_link.listen", "Addresses that mix nodes connect to; port 0 lets the kernel pick.", 1, 16),
         new(Announced, "This node's mix address as others reach it. Required."),
         new("mix_link.legacy_framing", "true sends frames of version 7, false of version 8; both are accepted."),
+        new("mix_link.noise", "false speaks and takes plain frames only; for tests."),
+        new("mix_link.accept_plain", "Who may connect without Noise: \"unknown\" are addresses that no node with a Noise key announces; \"never\"; \"always\"."),
+        new("mix_link.handshakes_per_second", "Noise handshakes that one core begins in a second for unknown addresses, and as many for nodes' own; 0.2 ms of its time each. More are refused.", 1, 100_000),
+        new("mix_link.handshake_timeout", "A Noise handshake that took longer is given up.", 10, Minute),
+        new("mix_link.routing_filter", "true sends packets to the topology's nodes only, false to every global address."),
+        new("mix_link.bind_announced", "Connections to next hops come from mix_link.announced, where they look up whether this node speaks Noise. Without effect if the host does not have that address (NAT)."),
         new("mix_link.maximum_connections", "Connections from mix nodes, per core. One more is accepted, and the one without a packet for longest is closed.", 1, 60_000),
         new("mix_link.ingress_idle", "A connection from a mix node that brings no whole packet for so long is closed.", Second, Day),
         new("mix_link.egress_queue_packets", "Packets that wait for one next hop.", 1, 65_536),
@@ -146,6 +155,27 @@ internal static class SettingNotes
 
         new("metrics.listen", "Address of the endpoint; \"\" has none."),
         new("metrics.allow_remote", "true lets it listen beyond loopback. The endpoint has no password."),
+
+        new("node.http_listen", "Address of the HTTP interface by which the network learns of this node, usually \"[::]:8080\"; \"\" has none, and the network cannot use the node."),
+        new("node.announced_addresses", "This node's IP addresses as others reach it, IPv4 first; the first one is that of mix_link.announced. [] announces that one alone.", 0, 16),
+        new("node.hostname", "DNS name of this node, where it has one; clients then use it instead of the address."),
+        new("node.location", "Country where it stands, in two capital letters, such as \"CH\"."),
+        new("node.binary_name", "Name that the node gives for its program. The network's scoring knows \"nym-node\" alone: anything else is scored 0."),
+        new("node.build_version", "Version that it gives; \"\" gives this program's."),
+        new("node.accept_operator_terms", "true states that you accept the network's terms and conditions for operators; false is scored 0."),
+        new("node.ws_port", "Port announced for clients' websockets. This program does not listen there.", 1, 65_535),
+        new("node.wss_port", "The same under TLS, by a reverse proxy; 0: none.", 0, 65_535),
+        new("node.moniker", "Name that explorers show."),
+        new("node.website", "Address that explorers show."),
+        new("node.security_contact", "Where to report problems."),
+        new("node.details", "Further text that explorers show."),
+        new("node.expose_system_info", "true shows kernel, processor and memory of this host to everybody."),
+        new(MetricsTokenFile, "File with a token of 16 characters or more (mode 0600); with it the metrics are served there too, to whoever sends it. \"\" keeps them away."),
+
+        new("directory.urls", "Base URLs of the network's API, tried in order, such as \"https://validator.nymtech.net/api\"; [] uses topology.file.", 0, 8),
+        new("directory.refresh", "Pause between refreshes.", Second, Day),
+        new("directory.minimum_performance", "Mix nodes below this performance, in percent, are not used.", 0, 100),
+        new("directory.start_wait", "A start without cached answer waits so long for the API.", 0, Day),
 
         new(TopologyFile, "JSON list of the known nodes; relative to this directory. Packets go to its addresses only."),
     ];

@@ -6,6 +6,7 @@ internal static class CompletionKind
     public const byte Accept = 0x01;
     public const byte MixReceive = 0x02;
     public const byte MixClosed = 0x03;
+    public const byte MixSend = 0x04;
     public const byte EgressConnect = 0x10;
     public const byte EgressSend = 0x11;
     public const byte EgressReceive = 0x12;

@@ -10,6 +10,7 @@ using FastExit.Native.Sockets;
 using FastExit.Native.Threads;
 using FastExit.NetworkRequester;
 using FastExit.Sphinx;
+using FastExit.Topology;
 
 namespace FastExit.Cores;
 
@@ -28,6 +29,8 @@ internal sealed record CorePlan(
     Func<SphinxKeySet> Keys,
     Func<RouteBook> Routes,
     IReadOnlyList<NodeAddress> NextHops,
+    Func<NetworkTopology> Topology,
+    NoiseIdentity? Noise,
     CoreGate Gate,
     CoreCounters Counters);
 
@@ -53,6 +56,7 @@ internal sealed class Core : IDisposable
     private volatile bool _stop;
     private volatile int _ringFd = -1;
     private SphinxKeySet _keysInUse;
+    private NetworkTopology _topologyInUse;
 
     public Core(CorePlan plan, Core?[] others, DrainAgreement agreement)
     {
@@ -61,6 +65,7 @@ internal sealed class Core : IDisposable
         _counters = plan.Counters;
         _others = others;
         _keysInUse = plan.Keys();
+        _topologyInUse = plan.Topology();
         _thread = new Thread(Run) { IsBackground = true, Name = $"core {plan.Index}" };
     }
 
@@ -71,6 +76,9 @@ internal sealed class Core : IDisposable
 
     /// <summary>The key set that the core's last batch used: an older one may be wiped once no core uses it.</summary>
     public SphinxKeySet KeysInUse => Volatile.Read(ref _keysInUse);
+
+    /// <summary>The topology that the core's last batch used.</summary>
+    public NetworkTopology TopologyInUse => Volatile.Read(ref _topologyInUse);
 
     public void Start() => _thread.Start();
 
@@ -148,6 +156,7 @@ internal sealed class Core : IDisposable
             _counters.Increment(Counter.Core_Loops);
             rooms.BeginLoop(now);
             UseNewestKeys(rooms, now);
+            UseNewestTopology(rooms, now);
 
             int taken = 0;
             for (; taken < CompletionsPerTurn && !rooms.Stage.IsBusy && ring.TryTake(out Completion completion); taken++)
@@ -184,6 +193,15 @@ internal sealed class Core : IDisposable
         rooms.Use(keys, now);
         Volatile.Write(ref _keysInUse, keys);
         _counters.Increment(Counter.Sphinx_ReplayFilterRotations);
+    }
+
+    private void UseNewestTopology(CoreRooms rooms, long now)
+    {
+        NetworkTopology topology = _plan.Topology();
+        if (ReferenceEquals(topology, _topologyInUse))
+            return;
+        rooms.Use(topology, now);
+        Volatile.Write(ref _topologyInUse, topology);
     }
 
     private void WakeOthers(IoRing ring)

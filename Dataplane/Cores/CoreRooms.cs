@@ -12,6 +12,7 @@ using FastExit.Native.Sockets;
 using FastExit.Native.Threads;
 using FastExit.NetworkRequester;
 using FastExit.Sphinx;
+using FastExit.Topology;
 
 namespace FastExit.Cores;
 
@@ -38,7 +39,7 @@ internal sealed class CoreRooms : IDisposable
         _ring = ring;
         _counters = plan.Counters;
         SlotPool slots = plan.Memory.Own;
-        _egress = new MixEgress(ring, slots, plan.NextHops, settings.MixLink, plan.Counters);
+        _egress = new MixEgress(ring, slots, plan.NextHops, settings.MixLink, plan.Counters, plan.Noise, plan.Topology());
         Stage = new SphinxStage(slots, _egress, plan.ServiceKeys, plan.Keys(), plan.Counters);
         _routes = plan.Routes();
         _services = new ServiceRoom[plan.Services.Count];
@@ -57,7 +58,8 @@ internal sealed class CoreRooms : IDisposable
 
         _requester = (NrShard)_services[ServicePlan.NetworkRequester].Shard;
         Use(plan.Keys(), Environment.TickCount64);
-        _ingress = new MixIngress(ring, slots, Stage, plan.Listeners, settings.MixLink, plan.Counters);
+        _ingress = new MixIngress(ring, slots, Stage, plan.Listeners, settings.MixLink, plan.Counters, plan.Noise);
+        _ingress.Use(plan.Topology());
     }
 
     public SphinxStage Stage { get; }
@@ -110,6 +112,15 @@ internal sealed class CoreRooms : IDisposable
         }
     }
 
+    public void Use(NetworkTopology topology, long now)
+    {
+        _egress.Use(topology, now);
+        _ingress.Use(topology);
+        _routes.Use(topology);
+        foreach (ServiceRoom service in _services)
+            service.Replies.DiscardAcks();
+    }
+
     public void BeginLoop(long now)
     {
         foreach (ServiceRoom service in _services)
@@ -127,6 +138,9 @@ internal sealed class CoreRooms : IDisposable
             case CompletionKind.MixReceive:
                 _ingress.OnReceive(completion, now);
                 break;
+            case CompletionKind.MixSend:
+                _ingress.OnSend(completion);
+                break;
             case CompletionKind.MixClosed:
                 _ingress.OnClosed(completion);
                 break;
@@ -137,9 +151,9 @@ internal sealed class CoreRooms : IDisposable
                 _egress.OnSend(completion, now);
                 break;
             case CompletionKind.EgressReceive:
+                _egress.OnReceive(completion, completion.HasBuffer ? _ingress.Received(completion) : default, now);
                 if (completion.HasBuffer)
                     _ingress.GiveBack(completion.BufferId);
-                _egress.OnReceive(completion, now);
                 break;
             case CompletionKind.EgressClosed:
                 _egress.OnClosed(completion, now);

@@ -8,6 +8,7 @@ using FastExit.Delivery;
 using FastExit.Identity;
 using FastExit.IpPacketRouter.Host;
 using FastExit.Memory;
+using FastExit.MixLink;
 using FastExit.Native.Sockets;
 using FastExit.NetworkRequester;
 using FastExit.NetworkRequester.Protocol;
@@ -22,13 +23,14 @@ namespace FastExit.Cores;
 /// A running exit: its cores, the rings between them, and the control plane they ask. Everything that can fail for a reason the
 /// operator can mend (addresses, memory, kernel) fails in <see cref="Start"/>.
 /// </summary>
-internal sealed class ExitRuntime : IExitService
+internal sealed partial class ExitRuntime : IExitService
 {
     private const int ListenBacklog = 512;
     private static readonly TimeSpan s_keySwitchPoll = TimeSpan.FromMilliseconds(20);
 
     private readonly ExitSettings _settings;
-    private readonly NetworkTopology _topology;
+    private readonly SemaphoreSlim _switching = new(1);
+    private NetworkTopology _topology;
     private readonly List<SocketDescriptor> _listeners = [];
     private readonly SlotPool[] _pools;
     private readonly Core[] _cores;
@@ -38,11 +40,13 @@ internal sealed class ExitRuntime : IExitService
     private readonly DestinationDesk _desk;
     private readonly PublishedAnswers _answers;
     private readonly ServiceKeys _services;
+    private readonly NoiseIdentity? _noise;
     private readonly IpPacketRouterService? _router;
     private readonly ReplayFilterStore _filters;
     private readonly ReplayFilterWatch _filterWatch;
     private readonly RouteTables _tables;
     private SphinxKeySet _keys;
+    private AnnouncedSphinxKeys _announced;
 
     private ExitRuntime(
         ExitSettings settings, NodeKeys keys, NetworkTopology topology, IpPacketRouterService? router, Action<string> log)
@@ -50,24 +54,18 @@ internal sealed class ExitRuntime : IExitService
         _router = router;
         _settings = settings;
         _topology = topology;
-        for (int layer = 1; layer <= NetworkTopology.Layers; layer++)
-        {
-            if (topology.Layer(layer).Length == 0)
-            {
-                throw new TopologyException(
-                    $"{settings.TopologyFile}: no node has the role mix{layer}, so no answer could be routed; add the network's nodes");
-            }
-        }
-
+        CheckLayers(topology);
         int cores = settings.Cores.Cores.Count;
         _counters = [.. Enumerable.Range(0, cores).Select(i => new CoreCounters(i))];
         Listening = OpenListeners(cores);
         _filters = new ReplayFilterStore(settings.DataDirectory, settings.MixLink, log);
         _keys = KeySet(keys, _ => null);
+        _announced = AnnouncedSphinxKeys.From(keys);
         _tables = new RouteTables(keys);
         _filters.RemoveOthers(Enumerable.Range(0, _keys.Count).Select(i => _keys.Filter(i).Path));
         ServiceKeyTriple[] services = EnabledServices(settings, keys);
         _services = KeysOf(services);
+        _noise = settings.MixLink.Noise && !keys.NoisePrivateKey.IsEmpty ? new NoiseIdentity(keys.NoisePrivateKey) : null;
         _policy = OpenPolicy(settings, log);
         _answers = new PublishedAnswers(Answers());
         AddressGuard guard = Guard(settings).WithOwnPrefixes(router?.Networks ?? []);
@@ -96,6 +94,11 @@ internal sealed class ExitRuntime : IExitService
     public IReadOnlyList<ReplayFilterFill> ReplayFilters => _filterWatch.Read();
 
     public PolicySource Policy => _policy;
+
+    public PolicySnapshot? PolicyInForce => _policy.Snapshot;
+
+    /// <summary>What the node announces now; changes with <see cref="UseKeysAsync"/>.</summary>
+    public AnnouncedSphinxKeys Keys => Volatile.Read(ref _announced);
 
     /// <summary>Ends when every core has drained; faults when one died.</summary>
     public Task Completion { get; }
@@ -130,22 +133,6 @@ internal sealed class ExitRuntime : IExitService
         }
     }
 
-    /// <summary>
-    /// New Sphinx keys from the next batch of every core on. Filters of keys that stay are kept; keys and filters that leave are wiped
-    /// and freed once no core uses them.
-    /// </summary>
-    public async Task UseKeysAsync(NodeKeys keys)
-    {
-        SphinxKeySet old = _keys;
-        SphinxKeySet next = KeySet(keys, old.FilterOf);
-        await _tables.AddOwnKeysAsync(keys).ConfigureAwait(false);
-        Volatile.Write(ref _keys, next);
-        while (_cores.Any(c => !c.Ended.IsCompleted && !ReferenceEquals(c.KeysInUse, next)))
-            await Task.Delay(s_keySwitchPoll).ConfigureAwait(false);
-        _filterWatch.Retire(old, next);
-        _tables.ForgetFormerKeys();
-    }
-
     /// <summary>Tells every client connection that it ends, sends what is queued, and stops; at the limit it stops anyway.</summary>
     public async Task DrainAsync(TimeSpan limit)
     {
@@ -176,6 +163,7 @@ internal sealed class ExitRuntime : IExitService
         _filterWatch.Retire(_keys, successor: null);
         _filterWatch.Dispose();
         _services.Wipe();
+        _noise?.Wipe();
     }
 
     /// <summary>Faults with the first core that dies, without waiting for the others.</summary>
@@ -326,6 +314,8 @@ internal sealed class ExitRuntime : IExitService
                     () => Volatile.Read(ref _keys),
                     () => new RouteBook(_topology, ownIdentity, ownSphinxKey, own, _settings.Delivery.MeanHopDelay, _tables.Tables),
                     nextHops,
+                    () => Volatile.Read(ref _topology),
+                    _noise,
                     _desk.Gate(i),
                     _counters[i]),
                 cores,

@@ -95,8 +95,8 @@ internal sealed class Clients : IDisposable
         return true;
     }
 
-    /// <summary>The peer of a return address whose gateway stands at <paramref name="gateway"/> in the route book.</summary>
-    public bool TryTouch(in Recipient recipient, int gateway, long now, out int peer)
+    /// <summary>The peer of a return address whose gateway is known.</summary>
+    public bool TryTouch(in Recipient recipient, long now, out int peer)
     {
         if (!Peers.TryFind(recipient, out peer))
         {
@@ -110,7 +110,6 @@ internal sealed class Clients : IDisposable
             _counters.Increment(Counter.Delivery_PeersOpened);
         }
 
-        Peers[peer].Gateway = gateway;
         Peers[peer].LastHeard = now;
         return true;
     }

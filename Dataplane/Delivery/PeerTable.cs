@@ -49,9 +49,6 @@ internal struct Peer
     /// <summary>Credit was refused since the last time it was offered.</summary>
     public bool CreditRefused;
 
-    /// <summary>Of a return address: its gateway in the route book.</summary>
-    public int Gateway;
-
     /// <summary>Of a return address: packets sent since its table was last thought of, the table, and its place if it is made.</summary>
     public int Packets;
     public PeerTableState Table;

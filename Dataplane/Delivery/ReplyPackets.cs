@@ -147,9 +147,12 @@ internal sealed class ReplyPackets
         int offset = _slots.OffsetOf(lane.Wire) + ReplyLayout.PacketOffset;
         if (!peer.Anonymous)
         {
+            // Looked up for each packet, because the topology may have changed since the last; its node may have left.
+            if (!_routes.TryFindGateway(peer.Recipient.Gateway, out int gateway))
+                return;
             lane.Forward = _forwards.Add(
                 offset, PacketSize.Regular,
-                _routes.Draw(peer.Gateway, peer.Recipient.Identity, _identifier),
+                _routes.Draw(gateway, peer.Recipient.Identity, _identifier),
                 peer.Recipient.EncryptionKey, ackPrefix, _clients.Tables.ForPacket(lane.Peer, ref peer));
             lane.HasFirstHop = _routes.TryFirstHop(out lane.FirstHop) && lane.Forward >= 0;
             return;

@@ -99,8 +99,8 @@ internal sealed partial class ReplyStage : IReplyPath
     public bool TryPeerFor(in Recipient recipient, out int peer)
     {
         peer = PeerTable.None;
-        return _routes.TryFindGateway(recipient.Gateway, out int gateway)
-            && _clients.TryTouch(recipient, gateway, _now, out peer);
+        return _routes.TryFindGateway(recipient.Gateway, out _)
+            && _clients.TryTouch(recipient, _now, out peer);
     }
 
     public bool IsAnonymous(int peer) => _clients.Peers[peer].Anonymous;

@@ -24,17 +24,19 @@ internal sealed class RouteBook
     private readonly byte[][] _layerKeys = new byte[3][];
     private readonly byte[][] _layerAddresses = new byte[3][];
     private readonly int[] _layerCount = new int[3];
-    private readonly byte[] _gatewayKeys;
-    private readonly byte[] _gatewayAddresses;
+    private readonly byte[] _ownIdentity;
+    private readonly NodeAddress _ownAddress;
+    private byte[] _gatewayKeys = [];
+    private byte[] _gatewayAddresses = [];
     private readonly Dictionary<PeerTag, int> _gateways = [];
-    private readonly byte[] _gatewayIdentities;
-    private readonly int _own;
+    private byte[] _gatewayIdentities = [];
+    private int _own;
     private readonly double _meanDelayNanoseconds;
 
     // Where the tables of these keys appear; all empty without tables.
     private readonly NodeTables? _tables;
     private readonly NodeTables.Entry?[][] _layerTables = new NodeTables.Entry?[3][];
-    private readonly NodeTables.Entry?[] _gatewayTables;
+    private NodeTables.Entry?[] _gatewayTables = [];
 
     private readonly byte[] _keys = new byte[Hops * KeyBytes];
     private readonly X25519Table?[] _routeTables = new X25519Table?[Hops];
@@ -61,13 +63,28 @@ internal sealed class RouteBook
         _meanDelayNanoseconds = meanHopDelay.TotalMilliseconds * 1e6;
         // The last hop of every ack.
         tables?.Of(ownSphinxKey, isLarge: true);
+        _ownIdentity = ownIdentity.ToArray();
+        _ownAddress = ownAddress;
+        _own = -1;
+        Use(topology);
+        for (int place = OwnPlaces - 1; place >= 0; place--)
+            PutGateway(_own + place, ownIdentity, ownSphinxKey, ownAddress);
+    }
+
+    /// <summary>Of the keys of all nodes but this one.</summary>
+    public KeyRotation Rotation { get; private set; }
+
+    /// <summary>Routes lead over these nodes from now on; this node's own keys stay. Places of gateways that were found before are void. Allocates.</summary>
+    public void Use(NetworkTopology topology)
+    {
+        byte[] ownKeys = _own < 0 ? new byte[OwnPlaces * KeyBytes] : _gatewayKeys[(_own * KeyBytes)..];
         for (int layer = 0; layer < 3; layer++)
         {
             TopologyNode[] nodes = topology.Layer(layer + 1);
             _layerCount[layer] = nodes.Length;
             _layerKeys[layer] = new byte[nodes.Length * KeyBytes];
             _layerAddresses[layer] = new byte[nodes.Length * KeyBytes];
-            _layerTables[layer] = [.. nodes.Select(n => tables?.Of(n.SphinxKey))];
+            _layerTables[layer] = [.. nodes.Select(n => _tables?.Of(n.SphinxKey))];
             for (int i = 0; i < nodes.Length; i++)
             {
                 nodes[i].SphinxKey.CopyTo(_layerKeys[layer], i * KeyBytes);
@@ -77,7 +94,9 @@ internal sealed class RouteBook
 
         List<TopologyNode> gateways =
             [.. topology.Nodes.Where(n => n.Role is TopologyRole.Entry or TopologyRole.Exit)];
+        bool isFirst = _own < 0;
         _own = gateways.Count;
+        _gateways.Clear();
         int places = gateways.Count + OwnPlaces;
         _gatewayKeys = new byte[places * KeyBytes];
         _gatewayAddresses = new byte[places * KeyBytes];
@@ -85,13 +104,10 @@ internal sealed class RouteBook
         _gatewayTables = new NodeTables.Entry?[places];
         for (int i = 0; i < gateways.Count; i++)
             PutGateway(i, gateways[i].Identity, gateways[i].SphinxKey, NodeAddress.From(gateways[i].MixAddress));
-        for (int place = OwnPlaces - 1; place >= 0; place--)
-            PutGateway(_own + place, ownIdentity, ownSphinxKey, ownAddress);
+        for (int place = OwnPlaces - 1; place >= 0 && !isFirst; place--)
+            PutGateway(_own + place, _ownIdentity, ownKeys.AsSpan(place * KeyBytes, KeyBytes), _ownAddress);
         Rotation = KeyRotation.FromId(topology.RotationId);
     }
-
-    /// <summary>Of the keys of all nodes but this one.</summary>
-    public KeyRotation Rotation { get; }
 
     /// <summary>This node as the last hop of what will come framed with <paramref name="rotation"/>.</summary>
     public int OwnGatewayOf(KeyRotation rotation) => _own + (int)rotation;

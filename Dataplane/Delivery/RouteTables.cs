@@ -1,5 +1,6 @@
 using FastExit.Crypto.Sphinx;
 using FastExit.Identity;
+using FastExit.Topology;
 
 namespace FastExit.Delivery;
 
@@ -42,6 +43,19 @@ internal sealed class RouteTables : IDisposable
         }
 
         _leaving = [];
+    }
+
+    /// <summary>After every core draws routes over <paramref name="next"/>: makes tables of its new keys, forgets those of nodes that left.</summary>
+    public void Replace(NetworkTopology former, NetworkTopology next)
+    {
+        HashSet<string> kept = [.. next.Nodes.Select(n => Convert.ToHexString(n.SphinxKey)), .. _ownKeys.Select(Convert.ToHexString)];
+        foreach (TopologyNode node in former.Nodes)
+        {
+            if (!kept.Contains(Convert.ToHexString(node.SphinxKey)))
+                Tables.Forget(node.SphinxKey);
+        }
+
+        _ = BuildAsync();
     }
 
     /// <summary>Only when no core runs any more.</summary>

@@ -5,8 +5,8 @@ using SimpleBase;
 namespace FastExit.Identity;
 
 /// <summary>
-/// All secrets of one node, in pinned memory, zeroed on <see cref="Dispose"/>: its ed25519 identity, its Sphinx keys, and the own three
-/// keys of each service (end-to-end.md §1.1), which are independent of the node's. On disk: one <see cref="KeyFile"/> each in `keys` of
+/// All secrets of one node, in pinned memory, zeroed on <see cref="Dispose"/>: its ed25519 identity, its Sphinx keys, the x25519 key of
+/// its mix link's Noise handshakes, and the own three keys of each service (end-to-end.md §1.1), which are independent of the node's. On disk: one <see cref="KeyFile"/> each in `keys` of
 /// the data directory (0700).
 /// </summary>
 internal sealed class NodeKeys : IDisposable
@@ -17,6 +17,7 @@ internal sealed class NodeKeys : IDisposable
     private const string CurrentFile = "sphinx_current.pem";
     private const string PreviousFile = "sphinx_previous.pem";
     private const string NextFile = "sphinx_next.pem";
+    private const string NoiseFile = "noise.pem";
     private const string Requester = "network_requester";
     private const string Router = "ip_packet_router";
     private const string ServiceIdentityEnd = "_identity.pem";
@@ -26,18 +27,22 @@ internal sealed class NodeKeys : IDisposable
     private const string IdentityTag = "ED25519 PRIVATE KEY";
     private const string SphinxTag = "X25519 SPHINX PRIVATE KEY";
     private const string EncryptionTag = "X25519 PRIVATE KEY";
+    private const string NoiseTag = EncryptionTag;
     private const string AckTag = "AES-128-CTR ACKNOWLEDGEMENTS KEY";
 
     private static readonly string[] s_serviceEnds = [ServiceIdentityEnd, ServiceEncryptionEnd, ServiceAckEnd];
 
     private readonly SecretBytes _identity;
     private readonly byte[] _identityPublic;
+    private readonly SecretBytes? _noise;
+    private readonly byte[] _noisePublic = [];
 
     private NodeKeys(
         SecretBytes identity,
         SphinxKey current,
         SphinxKey? previous,
         SphinxKey? next,
+        SecretBytes? noise,
         Func<byte[], ServiceKeyTriple> requester,
         Func<byte[], ServiceKeyTriple?> router)
     {
@@ -47,6 +52,13 @@ internal sealed class NodeKeys : IDisposable
         PreviousSphinxKey = previous;
         NextSphinxKey = next;
         SphinxKeys = [.. new[] { current, previous, next }.OfType<SphinxKey>()];
+        if (noise is not null)
+        {
+            _noise = noise;
+            _noisePublic = new byte[X25519.KeyBytes];
+            X25519.MultiplyBase(noise.Span, _noisePublic);
+        }
+
         NetworkRequester = requester(_identityPublic);
         IpPacketRouter = router(_identityPublic);
     }
@@ -56,6 +68,12 @@ internal sealed class NodeKeys : IDisposable
 
     /// <summary>The node's ed25519 seed, 32 bytes.</summary>
     public ReadOnlySpan<byte> IdentitySeed => _identity.Span;
+
+    /// <summary>x25519 key of the mix link's Noise handshakes, 32 bytes; empty: this node has none yet (<see cref="AddNoise"/>).</summary>
+    public ReadOnlySpan<byte> NoisePrivateKey => _noise is null ? default : _noise.Span;
+
+    /// <summary>What others need to open such a link to this node, 32 bytes; empty: none yet.</summary>
+    public ReadOnlySpan<byte> NoisePublicKey => _noisePublic;
 
     public SphinxKey CurrentSphinxKey { get; }
 
@@ -83,6 +101,7 @@ internal sealed class NodeKeys : IDisposable
         SphinxKey.Generate(rotationId),
         previous: null,
         next: null,
+        SecretBytes.Random(X25519.KeyBytes),
         gateway => ServiceKeyTriple.Generate(gateway),
         gateway => ServiceKeyTriple.Generate(gateway));
 
@@ -99,6 +118,7 @@ internal sealed class NodeKeys : IDisposable
                 Sphinx(CurrentFile),
                 Optional(PreviousFile),
                 Optional(NextFile),
+                File.Exists(Path.Combine(directory, NoiseFile)) ? Read(NoiseFile, NoiseTag, X25519.KeyBytes) : null,
                 gateway => Triple(Requester, gateway),
                 gateway => HasAnyOf(directory, Router) ? Triple(Router, gateway) : null);
             CheckRotations(directory, keys);
@@ -153,6 +173,18 @@ internal sealed class NodeKeys : IDisposable
         }
     }
 
+    /// <summary>Makes the Noise key in a data directory that is complete but for it. False: it has one.</summary>
+    /// <exception cref="KeyFileException">Writing failed, or the directory is not complete.</exception>
+    public static bool AddNoise(string dataDirectory)
+    {
+        using NodeKeys keys = Load(dataDirectory);
+        if (!keys.NoisePublicKey.IsEmpty)
+            return false;
+        using var made = SecretBytes.Random(X25519.KeyBytes);
+        KeyFile.Write(Path.Combine(DirectoryIn(dataDirectory), NoiseFile), NoiseTag, made.Span);
+        return true;
+    }
+
     /// <summary>Writes every key into a new `keys` directory, which appears complete or not at all.</summary>
     /// <exception cref="KeyFileException">There are keys already, or writing failed; nothing is left behind.</exception>
     public void Save(string dataDirectory)
@@ -170,6 +202,8 @@ internal sealed class NodeKeys : IDisposable
                 Write(PreviousFile, SphinxTag, previous.Stored);
             if (NextSphinxKey is { } next)
                 Write(NextFile, SphinxTag, next.Stored);
+            if (_noise is not null)
+                Write(NoiseFile, NoiseTag, NoisePrivateKey);
             WriteTriple(temporary, Requester, NetworkRequester);
             if (IpPacketRouter is { } router)
                 WriteTriple(temporary, Router, router);
@@ -191,6 +225,7 @@ internal sealed class NodeKeys : IDisposable
     public void Dispose()
     {
         _identity.Dispose();
+        _noise?.Dispose();
         foreach (var key in SphinxKeys)
             key.Dispose();
         NetworkRequester.Dispose();

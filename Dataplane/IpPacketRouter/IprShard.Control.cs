@@ -121,6 +121,17 @@ internal sealed partial class IprShard
     private void Connect(int peer, int index, in IprRequest request)
     {
         _counters.Increment(Counter.IpPacketRouter_Connects);
+        _counters.Increment(request.Envelope.Version switch
+        {
+            IprVersion.Raw => Counter.IpPacketRouter_ConnectsVersion8,
+            IprVersion.Stream => Counter.IpPacketRouter_ConnectsVersion9,
+            _ => Counter.IpPacketRouter_ConnectsVersion10,
+        });
+        Establish(peer, index, request);
+    }
+
+    private void Establish(int peer, int index, in IprRequest request)
+    {
         if (index == SessionTable.None)
         {
             if (!TryOpen(peer, request, out index))
@@ -150,10 +161,11 @@ internal sealed partial class IprShard
     {
         index = SessionTable.None;
 
-        // Without a SURB there is nobody to tell the address to.
+        // Without a SURB there is nobody to tell the address to; they may be on their way.
         if (_replies.Credit(peer) <= 0)
         {
             _counters.Increment(Counter.IpPacketRouter_ConnectsWithoutSurbs);
+            _heldConnects.Add(peer, request, _now);
             return false;
         }
 

@@ -38,6 +38,7 @@ internal sealed partial class IprShard : IService, IIpDeviceOwner, IDisposable
     private readonly SlotReferences _references;
     private readonly SessionTable _sessions;
     private readonly IprAddressPool _addresses;
+    private readonly HeldConnects _heldConnects = new();
     private readonly VerdictCache _verdicts;
     private readonly FragmentCache _fragments;
     private readonly EarlyFragments _early;
@@ -151,11 +152,14 @@ internal sealed partial class IprShard : IService, IIpDeviceOwner, IDisposable
     {
         if (_sessions.TryFindPeer(peer, out int index))
             Resume(index);
+        else if (_heldConnects.TryTake(peer, _now, out IprRequest connect))
+            Establish(peer, SessionTable.None, connect);
     }
 
     /// <inheritdoc/>
     public void OnPeerLost(int peer)
     {
+        _heldConnects.TryTake(peer, _now, out _);
         if (!_sessions.TryFindPeer(peer, out int index))
             return;
         _counters.Increment(Counter.IpPacketRouter_ClientsLost);

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using FastExit.Memory;
 
 namespace FastExit.MixLink;
@@ -14,11 +15,44 @@ internal enum IngressState : byte
     Closed,
 }
 
+/// <summary>How the peer speaks.</summary>
+internal enum LinkProtocol : byte
+{
+    /// <summary>Its first byte will tell.</summary>
+    Unknown,
+    Plain,
+    Handshake,
+    Noise,
+}
+
 /// <summary>One connection of a mix node: where its stream stands.</summary>
 internal struct IngressConnection
 {
     public IngressState State;
+    public LinkProtocol Protocol;
     public bool Armed;
+
+    /// <summary>An answer of the handshake is under way to the socket.</summary>
+    public bool Sending;
+
+    /// <summary>Its address is announced by a node that has a Noise key.</summary>
+    public bool IsNoiseNode;
+
+    /// <summary>Null but on encrypted links.</summary>
+    public NoiseReceiver? Receiver;
+
+    /// <summary>When the record or the handshake under way began.</summary>
+    public long RecordStarted;
+
+    /// <summary>Bad framing inside a record: it counts once the record proved genuine.</summary>
+    public FrameStatus Fault;
+
+    /// <summary>Complete frames of the record under way, with or without a slot, and those slots.</summary>
+    public int HeldFrames;
+    public SlotHandle HeldHead;
+    public SlotHandle HeldTail;
+    public SlotCounts Slots;
+
 
     /// <summary>Stands in the list of connections whose receive must be armed again.</summary>
     public bool Queued;
@@ -41,6 +75,13 @@ internal struct IngressConnection
     public long LastFrame;
 
     public readonly bool IsInFrame => HeaderBytes > 0 || PacketBytes > 0;
+
+    /// <summary>Slots it holds, by class.</summary>
+    [InlineArray(IngressConnections.Classes)]
+    public struct SlotCounts
+    {
+        private ushort _first;
+    }
 }
 
 /// <summary>
@@ -55,14 +96,14 @@ internal sealed class IngressConnections
 
     // Those that gave way hold a record until the kernel is done with them.
     private const int ClosingRecords = 1024;
-    private const int Classes = 2;
+    internal const int Classes = 2;
     private const int Kinds = 2;
 
     private readonly SlotPool _slots;
     private readonly IngressConnection[] _records;
     private readonly int[] _free;
     private readonly IndexLists _silent;
-    private readonly IndexLists _partial;
+    private readonly IndexLists[] _partial = new IndexLists[Classes];
     private readonly int[] _partials = new int[Classes];
     private readonly int[] _partialLimits = new int[Classes];
     private readonly int _limit;
@@ -78,9 +119,11 @@ internal sealed class IngressConnections
         for (int i = 0; i < _free.Length; i++)
             _free[_freeCount++] = _free.Length - 1 - i;
         _silent = new IndexLists(_records.Length, Kinds);
-        _partial = new IndexLists(_records.Length, Classes * Kinds);
         for (int c = 0; c < Classes; c++)
+        {
+            _partial[c] = new IndexLists(_records.Length, Kinds);
             _partialLimits[c] = Math.Max(1, slots.Total((SlotClass)c) * 3 / 4);
+        }
     }
 
     /// <summary>Records in use, those of connections that are being closed included.</summary>
@@ -159,71 +202,113 @@ internal sealed class IngressConnections
     }
 
     /// <summary>
-    /// A slot for the frame that begins; the oldest partial frame loses its own when partial frames hold three quarters of the class,
-    /// or no slot is free.
+    /// A slot for the frame that begins; whoever has held one for longest loses all of his when partial frames hold three quarters of the
+    /// class, or no slot is free.
     /// </summary>
     /// <returns>Frames that gave way.</returns>
     public int RentSlot(int index, SlotClass slotClass)
     {
-        int dropped = 0;
-        if (_partials[(int)slotClass] >= _partialLimits[(int)slotClass] && DropOldest(slotClass))
-            dropped++;
+        int dropped = 0, c = (int)slotClass;
+        if (_partials[c] >= _partialLimits[c])
+            dropped += DropOldest(slotClass);
         ref IngressConnection connection = ref _records[index];
         if (!_slots.TryRent(slotClass, out connection.Slot))
         {
-            if (!DropOldest(slotClass))
+            int more = DropOldest(slotClass);
+            dropped += more;
+            if (more == 0 || !_slots.TryRent(slotClass, out connection.Slot))
                 return dropped;
-            dropped++;
-            _slots.TryRent(slotClass, out connection.Slot);
         }
 
-        _partials[(int)slotClass]++;
-        _partial.Append(ListOf(slotClass, KindOf(connection)), index);
+        _partials[c]++;
+        if (connection.Slots[c]++ == 0)
+            _partial[c].Append(KindOf(connection), index);
         return dropped;
     }
 
     /// <summary>The connection's frame is complete; its slot, or none, is the caller's.</summary>
     public SlotHandle TakeFrame(int index, long now)
     {
+        SlotHandle slot = _records[index].Slot;
+        Forget(index, slot);
+        _records[index].Slot = default;
+        Prove(index, now);
+        return slot;
+    }
+
+    /// <summary>The frame is complete, but what it came in is not proven yet: its slot waits with the connection.</summary>
+    public void HoldFrame(int index)
+    {
         ref IngressConnection connection = ref _records[index];
+        connection.HeldFrames++;
         SlotHandle slot = connection.Slot;
-        Forget(index);
+        connection.Slot = default;
+        if (slot.IsNone)
+            return;
+        _slots.Header(slot).Next = default;
+        if (connection.HeldHead.IsNone)
+            connection.HeldHead = slot;
+        else
+            _slots.Header(connection.HeldTail).Next = slot;
+        connection.HeldTail = slot;
+    }
+
+    /// <summary>The next of the held slots, oldest first; they are the caller's. None: there are no more.</summary>
+    public SlotHandle TakeHeld(int index)
+    {
+        ref IngressConnection connection = ref _records[index];
+        SlotHandle slot = connection.HeldHead;
+        if (slot.IsNone)
+            return slot;
+        connection.HeldHead = _slots.Header(slot).Next;
+        Forget(index, slot);
+        return slot;
+    }
+
+    /// <summary>The connection brought a whole frame.</summary>
+    public void Prove(int index, long now)
+    {
+        ref IngressConnection connection = ref _records[index];
         connection.IsProven = true;
         connection.LastFrame = now;
         _silent.Append(KindOf(connection), index);
-        return slot;
     }
 
     private static int KindOf(in IngressConnection connection) => connection.IsProven ? 1 : 0;
 
-    private static int ListOf(SlotClass slotClass, int kind) => ((int)slotClass * Kinds) + kind;
-
-    private bool DropOldest(SlotClass slotClass)
+    private int DropOldest(SlotClass slotClass)
     {
-        int index = _partial.Oldest(ListOf(slotClass, 0));
+        IndexLists partial = _partial[(int)slotClass];
+        int index = partial.Oldest(0);
         if (index == IndexLists.None)
-            index = _partial.Oldest(ListOf(slotClass, 1));
-        if (index == IndexLists.None)
-            return false;
-        DropPartial(index);
-        return true;
+            index = partial.Oldest(1);
+        return index == IndexLists.None ? 0 : DropPartial(index);
     }
 
-    private void DropPartial(int index)
+    private int DropPartial(int index)
     {
-        SlotHandle slot = _records[index].Slot;
-        Forget(index);
-        if (!slot.IsNone)
-            _slots.Free(slot);
-    }
-
-    private void Forget(int index)
-    {
+        int dropped = 0;
         ref IngressConnection connection = ref _records[index];
-        if (connection.Slot.IsNone)
+        if (!connection.Slot.IsNone)
+        {
+            Forget(index, connection.Slot);
+            _slots.Free(connection.Slot);
+            connection.Slot = default;
+            dropped++;
+        }
+
+        for (SlotHandle held = TakeHeld(index); !held.IsNone; held = TakeHeld(index), dropped++)
+            _slots.Free(held);
+        return dropped;
+    }
+
+    private void Forget(int index, SlotHandle slot)
+    {
+        if (slot.IsNone)
             return;
-        _partials[(int)connection.Slot.Class]--;
-        _partial.Remove(index);
-        connection.Slot = default;
+        int c = (int)slot.Class;
+        _partials[c]--;
+        if (--_records[index].Slots[c] == 0)
+            _partial[c].Remove(index);
     }
 }

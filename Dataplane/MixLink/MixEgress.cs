@@ -4,6 +4,7 @@ using FastExit.Crypto.EndToEnd;
 using FastExit.Memory;
 using FastExit.Native.IoUring;
 using FastExit.Native.Sockets;
+using FastExit.Topology;
 
 namespace FastExit.MixLink;
 
@@ -11,12 +12,13 @@ namespace FastExit.MixLink;
 /// Sends framed packets to next hops: one connection per known node and core, made with the first packet, each with a bounded FIFO of
 /// slots. Packets go out straight from their slots, up to <see cref="EgressPeer.BatchPackets"/> a system call.
 /// <para>
-/// Only addresses of the topology are connected to: a next hop is chosen by whoever built a SURB or an ack. Refusals and connections
-/// that break at once back off alike; what waited too long is dropped; packets of a broken send are sent again (a next hop refuses a
+/// Only addresses of the topology are connected to (unless the routing filter is off): a next hop is chosen by whoever built a SURB or an
+/// ack. A peer whose Noise key is known gets encrypted records. Refusals, failed handshakes and connections that break at once back off
+/// alike; what waited too long is dropped; packets of a broken send are sent again (a next hop refuses a
 /// packet that it already had); the peer's close is noticed by a pending receive, a peer that takes nothing by the clock.
 /// </para>
 /// </summary>
-internal sealed class MixEgress : IDisposable
+internal sealed partial class MixEgress : IDisposable
 {
     private const int LinkedTimeoutIndex = 0;
 
@@ -25,13 +27,17 @@ internal sealed class MixEgress : IDisposable
     private readonly CoreCounters _counters;
     private readonly MixLinkSettings _settings;
     private readonly Dictionary<NodeAddress, int> _byAddress;
-    private readonly EgressPeer[] _peers;
+    private EgressPeer[] _peers;
     private int _queued;
     private int _active;
 
     public MixEgress(
-        IoRing ring, SlotPool slots, IReadOnlyList<NodeAddress> known, MixLinkSettings settings, CoreCounters counters)
+        IoRing ring, SlotPool slots, IReadOnlyList<NodeAddress> known, MixLinkSettings settings, CoreCounters counters,
+        NoiseIdentity? identity = null, NetworkTopology? topology = null)
     {
+        _identity = identity;
+        _topology = topology;
+        _source = EndpointAddress.From(settings.Announced).Unmapped();
         _ring = ring;
         _slots = slots;
         _settings = settings;
@@ -44,6 +50,9 @@ internal sealed class MixEgress : IDisposable
                 peers.Add(new EgressPeer { Address = EndpointAddress.From(address.ToIPEndPoint()) });
         }
 
+        _listed = peers.Count;
+        if (!settings.RoutingFilter)
+            peers.AddRange(Enumerable.Repeat(new EgressPeer { IsGuest = true }, GuestPeers));
         _peers = [.. peers];
     }
 
@@ -57,7 +66,7 @@ internal sealed class MixEgress : IDisposable
     /// </summary>
     public void Send(in NodeAddress nextHop, SlotHandle slot, long now)
     {
-        if (!_byAddress.TryGetValue(nextHop, out int index))
+        if (!_byAddress.TryGetValue(nextHop, out int index) && !TryInvite(nextHop, out index))
         {
             _counters.Increment(Counter.MixLink_EgressUnknownPeer);
             _slots.Free(slot);
@@ -114,6 +123,12 @@ internal sealed class MixEgress : IDisposable
         ref EgressPeer peer = ref _peers[index];
         if (peer.State != EgressState.Connecting)
             return;
+        if (peer.HasLeft)
+        {
+            BeginClose(index, ref peer);
+            return;
+        }
+
         if (completion.Result < 0)
         {
             _counters.Increment(Counter.MixLink_EgressConnectFailures);
@@ -122,8 +137,14 @@ internal sealed class MixEgress : IDisposable
             return;
         }
 
-        peer.State = EgressState.Connected;
         peer.ConnectedAt = peer.LastUsed = now;
+        if (peer.Sender is not null)
+        {
+            BeginHandshake(index, ref peer, now);
+            return;
+        }
+
+        peer.State = EgressState.Connected;
         Watch(index, ref peer);
         BeginSend(index, ref peer, now);
     }
@@ -134,7 +155,18 @@ internal sealed class MixEgress : IDisposable
             return;
         ref EgressPeer peer = ref _peers[index];
         peer.Sending = false;
-        GatherList list = peer.Gather!;
+        if (peer.State == EgressState.Handshaking)
+        {
+            OnHandshakeSent(index, ref peer, completion.Result, now);
+            return;
+        }
+
+        if (peer.Gather is not { } list || peer.InFlight == 0)
+        {
+            FinishClose(index, ref peer);
+            return;
+        }
+
         if (completion.Result > 0)
         {
             long left = list.Bytes;
@@ -165,13 +197,21 @@ internal sealed class MixEgress : IDisposable
             FinishClose(index, ref peer);
     }
 
-    /// <summary>A next hop never answers: any completion means that the connection ended (or that the peer breaks the rules).</summary>
-    public void OnReceive(in Completion completion, long now)
+    /// <summary>
+    /// After the handshake a next hop never answers: any completion means that the connection ended (or that the peer breaks the rules).
+    /// </summary>
+    public void OnReceive(in Completion completion, ReadOnlySpan<byte> bytes, long now)
     {
         if (!TryCurrent(completion, out int index))
             return;
         ref EgressPeer peer = ref _peers[index];
         peer.Receiving = false;
+        if (peer.State == EgressState.Handshaking)
+        {
+            OnHandshakeReceived(index, ref peer, completion.Result, bytes, now);
+            return;
+        }
+
         if (peer.State != EgressState.Connected)
         {
             FinishClose(index, ref peer);
@@ -191,6 +231,8 @@ internal sealed class MixEgress : IDisposable
         peer.Generation++;
         peer.State = EgressState.Idle;
         _active--;
+        if (peer.HasLeft)
+            DropQueue(ref peer);
         if (peer.QueuedPackets > 0)
             Touch(index, now);
     }
@@ -212,13 +254,18 @@ internal sealed class MixEgress : IDisposable
                 Touch(i, now);
             else if (peer.State == EgressState.Connected)
                 TickConnected(i, ref peer, expiry, now);
+            else if (peer.State == EgressState.Handshaking)
+                TickHandshake(i, ref peer, now);
         }
     }
 
     public void Dispose()
     {
         foreach (ref EgressPeer peer in _peers.AsSpan())
+        {
             peer.Gather?.Dispose();
+            peer.Sender?.Dispose();
+        }
     }
 
     private void TickConnected(int index, ref EgressPeer peer, long expiry, long now)
@@ -248,6 +295,8 @@ internal sealed class MixEgress : IDisposable
         if (peer.State != EgressState.Idle || now < peer.RetryAt)
             return;
         int error = SocketDescriptor.TryCreateTcp(peer.Address.IsIPv6, out SocketDescriptor? socket);
+        if (error == 0)
+            BindSource(socket!, peer.Address);
         int direct = error == 0 ? _ring.Install(socket!.Fd) : -error;
         socket?.Dispose();
         if (direct < 0)
@@ -259,7 +308,7 @@ internal sealed class MixEgress : IDisposable
 
         peer.Direct = direct;
         peer.State = EgressState.Connecting;
-        peer.Gather ??= new GatherList(EgressPeer.BatchPackets);
+        ChooseLink(ref peer);
         _active++;
         _counters.Increment(Counter.MixLink_EgressConnects);
         _ring.PrepareConnect(
@@ -269,12 +318,12 @@ internal sealed class MixEgress : IDisposable
             _settings.ConnectTimeout, CompletionKind.Pack(CompletionKind.Ignored, 0, LinkedTimeoutIndex));
     }
 
-    /// <summary>A next hop never writes: this receive ends when the connection does.</summary>
+    /// <summary>But for the handshake's answer a next hop never writes: this receive ends when the connection does.</summary>
     private void Watch(int index, ref EgressPeer peer)
     {
         peer.Receiving = true;
         _ring.PrepareReceive(
-            peer.Direct, MixIngress.BufferGroup, 1, bundle: false,
+            peer.Direct, MixIngress.BufferGroup, peer.State == EgressState.Handshaking ? peer.Sender!.Awaited : 1, bundle: false,
             CompletionKind.Pack(CompletionKind.EgressReceive, peer.Generation, index));
     }
 
@@ -338,6 +387,7 @@ internal sealed class MixEgress : IDisposable
             return;
         peer.State = EgressState.Closed;
         peer.ReturnBatch(_slots);
+        peer.Sender?.End();
         _ring.PrepareClose(
             peer.Direct, CompletionKind.Pack(CompletionKind.EgressClosed, peer.Generation, index));
     }

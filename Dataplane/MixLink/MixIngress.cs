@@ -13,13 +13,15 @@ namespace FastExit.MixLink;
 /// <summary>
 /// Accepts connections of mix nodes and cuts their byte streams into packets (mix-link.md §1.3). Bytes arrive in provided buffers by
 /// multishot receive; each packet is copied once, into the slot in which all later work on it happens (a stream has no alignment, so
-/// a packet could lie across two buffers; with an encrypted link the decryption takes the place of this copy).
+/// a packet could lie across two buffers; with an encrypted link the decryption takes the place of this copy). A connection's first
+/// byte tells whether it is encrypted.
 /// <para>
-/// A framing error, a stalled partial frame or the peer's end closes that connection alone. Nothing is ever written back. Who gives way
+/// A framing error, a stalled partial frame or the peer's end closes that connection alone. Nothing but the answer of a Noise handshake
+/// is ever written back. Who gives way
 /// at a limit says <see cref="IngressConnections"/>; a connection without a complete frame for the idle time is closed.
 /// </para>
 /// </summary>
-internal sealed class MixIngress : IDisposable
+internal sealed partial class MixIngress : IDisposable
 {
     public const ushort BufferGroup = 0;
     private const int BufferBytes = 16 << 10;
@@ -38,6 +40,7 @@ internal sealed class MixIngress : IDisposable
     private readonly IngressConnections _connections;
     private readonly int[] _unarmed;
     private readonly long _idleMilliseconds;
+    private readonly MixLinkSettings _settings;
     private int _unarmedCount;
     private long _nextStallScan;
     private bool _stopped;
@@ -49,7 +52,8 @@ internal sealed class MixIngress : IDisposable
         SphinxStage stage,
         SocketDescriptor[] listeners,
         MixLinkSettings settings,
-        CoreCounters counters)
+        CoreCounters counters,
+        NoiseIdentity? identity = null)
     {
         _ring = ring;
         _slots = slots;
@@ -59,6 +63,10 @@ internal sealed class MixIngress : IDisposable
         _acceptAgainAt = new long[listeners.Length];
         _connections = new IngressConnections(settings.MaximumConnections, slots);
         _unarmed = new int[_connections.Records];
+        _settings = settings;
+        _identity = identity;
+        _receivers = new NoiseReceiver[_connections.Records];
+        _answers = PinnedRegion.Allocate((long)_connections.Records * AnswerBytes, preferHugePages: false);
         _idleMilliseconds = (long)settings.IngressIdle.TotalMilliseconds;
         _bufferRegion = PinnedRegion.Allocate((long)Buffers * BufferBytes);
         _buffers = new ProvidedBufferRing(ring, BufferGroup, Buffers);
@@ -66,7 +74,7 @@ internal sealed class MixIngress : IDisposable
             _buffers.Add(_bufferRegion, (long)i * BufferBytes, BufferBytes, (ushort)i);
         _buffers.Publish();
         for (int i = 0; i < listeners.Length; i++)
-            ring.PrepareAcceptMultishot(listeners[i].Fd, CompletionKind.Pack(CompletionKind.Accept, 0, i));
+            ring.PrepareAcceptOrdinary(listeners[i].Fd, CompletionKind.Pack(CompletionKind.Accept, 0, i));
     }
 
     public int Connections => _connections.InUse;
@@ -96,7 +104,7 @@ internal sealed class MixIngress : IDisposable
             {
                 int offset = completion.BufferId * BufferBytes;
                 _counters.Add(Counter.MixLink_BytesReceived, completion.Result);
-                Decode(index, ref connection, _bufferRegion.Slice(offset, completion.Result), now);
+                Take(index, ref connection, _bufferRegion.Slice(offset, completion.Result), now);
             }
 
             GiveBack(completion.BufferId);
@@ -108,7 +116,7 @@ internal sealed class MixIngress : IDisposable
             return;
 
         connection.Armed = false;
-        if (connection.State == IngressState.Closing)
+        if (connection.State != IngressState.Open)
         {
             Close(index, ref connection);
         }
@@ -120,15 +128,19 @@ internal sealed class MixIngress : IDisposable
         }
         else if (completion.Result <= 0)
         {
-            if (connection.IsInFrame)
+            if (connection.IsInFrame || connection.Receiver is { IsInRecord: true })
                 _counters.Increment(Counter.MixLink_TruncatedFrame);
-            Close(index, ref connection);
+            BeginClose(index, ref connection);
         }
         else
         {
             Arm(index, ref connection);
         }
     }
+
+    /// <summary>Bytes of a receive into <see cref="BufferGroup"/>, until <see cref="GiveBack"/>.</summary>
+    public Span<byte> Received(in Completion completion) =>
+        _bufferRegion.Slice(completion.BufferId * BufferBytes, Math.Max(0, completion.Result));
 
     /// <summary>A buffer of <see cref="BufferGroup"/> is free again.</summary>
     public void GiveBack(ushort bufferId)
@@ -143,6 +155,7 @@ internal sealed class MixIngress : IDisposable
         ref IngressConnection connection = ref _connections[index];
         if (connection.State != IngressState.Closed)
             return;
+        GiveBackReceiver(ref connection);
         _connections.Return(index);
         _counters.Increment(Counter.MixLink_ConnectionsClosed);
     }
@@ -154,7 +167,7 @@ internal sealed class MixIngress : IDisposable
             if (_acceptAgainAt[i] != 0 && now >= _acceptAgainAt[i] && !_stopped)
             {
                 _acceptAgainAt[i] = 0;
-                _ring.PrepareAcceptMultishot(_listeners[i].Fd, CompletionKind.Pack(CompletionKind.Accept, 0, i));
+                _ring.PrepareAcceptOrdinary(_listeners[i].Fd, CompletionKind.Pack(CompletionKind.Accept, 0, i));
             }
         }
 
@@ -163,15 +176,16 @@ internal sealed class MixIngress : IDisposable
         ArmQueued(proven: false);
         _unarmedCount = 0;
 
+        TickHandshakes(now);
         if (now < _nextStallScan)
             return;
         _nextStallScan = now + 1000;
         for (int i = 0; i < _connections.Touched; i++)
         {
             ref IngressConnection connection = ref _connections[i];
-            if (connection.State == IngressState.Open
-                && connection.IsInFrame
-                && now - connection.FrameStarted > StallMilliseconds)
+            bool stalled = (connection.IsInFrame && now - connection.FrameStarted > StallMilliseconds)
+                || (connection.Receiver is { IsInRecord: true } && now - connection.RecordStarted > StallMilliseconds);
+            if (connection.State == IngressState.Open && stalled)
             {
                 _counters.Increment(Counter.MixLink_StalledFrame);
                 BeginClose(i, ref connection);
@@ -202,6 +216,7 @@ internal sealed class MixIngress : IDisposable
     {
         _buffers.Dispose();
         _bufferRegion.Dispose();
+        _answers.Dispose();
     }
 
     private void ArmQueued(bool proven)
@@ -220,8 +235,15 @@ internal sealed class MixIngress : IDisposable
         }
     }
 
-    private void Adopt(int direct, long now)
+    private void Adopt(int fd, long now)
     {
+        int direct = _ring.Adopt(fd, out EndpointAddress peer);
+        if (direct < 0)
+        {
+            _counters.Increment(Counter.MixLink_AcceptErrors);
+            return;
+        }
+
         if (!_stopped && _connections.IsFull && _connections.Silent(now) is int silent and not IndexLists.None)
         {
             _counters.Increment(Counter.MixLink_ConnectionsEvicted);
@@ -236,6 +258,7 @@ internal sealed class MixIngress : IDisposable
         }
 
         _counters.Increment(Counter.MixLink_ConnectionsAccepted);
+        _connections[index].IsNoiseNode = _noiseAddresses.Contains(peer.Unmapped().WithPort(0));
         Arm(index, ref _connections[index]);
     }
 
@@ -252,112 +275,22 @@ internal sealed class MixIngress : IDisposable
         if (connection.State != IngressState.Open)
             return;
         connection.State = IngressState.Closing;
+        if (connection.Protocol == LinkProtocol.Handshake)
+            _handshaking--;
         _connections.Leave(index);
-        if (connection.Armed)
-        {
-            _ring.PrepareCancel(
-                CompletionKind.Pack(CompletionKind.MixReceive, connection.Generation, index), all: false,
-                CompletionKind.Pack(CompletionKind.Ignored, 0, 0));
-        }
-        else if (!connection.Queued)
-        {
+        if (connection.Armed || connection.Sending)
+            _ring.PrepareCancelDescriptor(connection.Direct, CompletionKind.Pack(CompletionKind.Ignored, 0, 0));
+        else
             Close(index, ref connection);
-        }
     }
 
+    // Once the kernel does nothing for it any more.
     private void Close(int index, ref IngressConnection connection)
     {
-        _connections.Leave(index);
+        if (connection.State != IngressState.Closing || connection.Armed || connection.Sending || connection.Queued)
+            return;
         connection.State = IngressState.Closed;
         _ring.PrepareClose(
             connection.Direct, CompletionKind.Pack(CompletionKind.MixClosed, connection.Generation, index));
-    }
-
-    private void Decode(int index, ref IngressConnection connection, ReadOnlySpan<byte> stream, long now)
-    {
-        while (!stream.IsEmpty)
-        {
-            if (connection.PacketBytes == 0 && !BeginFrame(index, ref connection, ref stream, now))
-                return;
-            int take = Math.Min(stream.Length, connection.PacketBytes - connection.PacketFilled);
-            if (!connection.Slot.IsNone)
-            {
-                stream[..take].CopyTo(
-                    _slots.Slot(connection.Slot).Slice(ReplyLayout.PacketOffset + connection.PacketFilled, take));
-            }
-
-            stream = stream[take..];
-            connection.PacketFilled += take;
-            if (connection.PacketFilled < connection.PacketBytes)
-                return;
-            EndFrame(index, ref connection, now);
-        }
-    }
-
-    /// <summary>False: more bytes are needed, or the frame was bad and the connection is being closed.</summary>
-    private bool BeginFrame(int index, ref IngressConnection connection, ref ReadOnlySpan<byte> stream, long now)
-    {
-        Span<byte> header = stackalloc byte[FrameHeader.MaximumBytes];
-        while (true)
-        {
-            if (connection.HeaderBytes == 0)
-                connection.FrameStarted = now;
-            connection.Header |= (uint)stream[0] << (8 * connection.HeaderBytes);
-            connection.HeaderBytes++;
-            stream = stream[1..];
-            System.Buffers.Binary.BinaryPrimitives.WriteUInt32LittleEndian(header, connection.Header);
-            FrameStatus status = FrameHeader.TryRead(header[..connection.HeaderBytes], out FrameHeader frame);
-            if (status == FrameStatus.Ok)
-            {
-                connection.Frame = frame;
-                connection.PacketBytes = frame.PacketBytes;
-                connection.PacketFilled = 0;
-                SlotClass slotClass = frame.PacketBytes <= PacketSizes.PacketBytes(PacketSize.Regular)
-                    ? SlotClass.Regular : SlotClass.Extended;
-                // No slot: the packet's bytes are still taken off the stream, so framing holds.
-                _counters.Add(Counter.MixLink_PartialFramesDropped, _connections.RentSlot(index, slotClass));
-                if (connection.Slot.IsNone)
-                    _counters.Increment(Counter.MixLink_NoSlot);
-                return !stream.IsEmpty;
-            }
-
-            if (status != FrameStatus.Incomplete)
-            {
-                _counters.Increment(status switch
-                {
-                    FrameStatus.BadVersion => Counter.MixLink_BadVersion,
-                    FrameStatus.BadSize => Counter.MixLink_BadSize,
-                    FrameStatus.BadType => Counter.MixLink_BadType,
-                    _ => Counter.MixLink_BadRotation,
-                });
-                connection.HeaderBytes = 0;
-                BeginClose(index, ref connection);
-                return false;
-            }
-
-            if (stream.IsEmpty)
-                return false;
-        }
-    }
-
-    private void EndFrame(int index, ref IngressConnection connection, long now)
-    {
-        _counters.Increment(Counter.MixLink_FramesReceived);
-        SlotHandle slot = _connections.TakeFrame(index, now);
-        if (!slot.IsNone)
-        {
-            ref SlotHeader header = ref _slots.Header(slot);
-            header.ContentOffset = ReplyLayout.PacketOffset;
-            header.ContentBytes = connection.PacketBytes;
-            header.Created = now;
-            header.Size = (byte)connection.Frame.Size;
-            header.Rotation = (byte)connection.Frame.Rotation;
-            _stage.Enqueue(slot, now);
-        }
-
-        connection.HeaderBytes = 0;
-        connection.Header = 0;
-        connection.PacketBytes = 0;
-        connection.PacketFilled = 0;
     }
 }

@@ -205,13 +205,8 @@ internal sealed partial class NrShard
             return;
         }
 
-        // Exactly one message, and no error once the client has closed.
-        bool transport = failure is ConnectFailure.Refused or ConnectFailure.Unreachable
-            or ConnectFailure.NetworkUnreachable or ConnectFailure.Timeout;
-        if (transport || c.Upstream.ClosingSeen)
-            TrySendEmpty(ref c, NoConnection, closed: true);
-        else
-            SendError(ref c, failure);
+        // mix-fetch 1.4.4 ends its whole program after an error, whatever was refused and whenever: seen with the published package.
+        TrySendEmpty(ref c, NoConnection, closed: true);
     }
 
     private void SendError(ref Connection c, ConnectFailure failure)

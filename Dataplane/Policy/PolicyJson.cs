@@ -34,6 +34,15 @@ public static class PolicyJson
         writer.WriteEndObject();
     }
 
+    /// <summary>The same as UTF-8 text without white space.</summary>
+    public static byte[] ToBytes(ExitPolicy policy)
+    {
+        using var text = new MemoryStream();
+        using (var writer = new Utf8JsonWriter(text))
+            Write(writer, policy);
+        return text.ToArray();
+    }
+
     /// <summary>Reads the JSON form; the rules' lines are their positions from 1.</summary>
     public static ExitPolicy Parse(ReadOnlyMemory<byte> json, string source)
     {

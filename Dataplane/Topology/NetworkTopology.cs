@@ -41,6 +41,35 @@ public sealed class NetworkTopology
         _layers = [LayerOf(TopologyRole.Mix1), LayerOf(TopologyRole.Mix2), LayerOf(TopologyRole.Mix3)];
     }
 
+    /// <summary>
+    /// Nodes of a source that nobody vouches for: one with the identity or mix address of a node before it, or with keys of another length,
+    /// is left out and counted in <paramref name="skipped"/>.
+    /// </summary>
+    public static NetworkTopology FromUnchecked(uint rotationId, IEnumerable<TopologyNode> nodes, out int skipped)
+    {
+        ArgumentNullException.ThrowIfNull(nodes);
+        var kept = new List<TopologyNode>();
+        var identities = new HashSet<NodeKey>();
+        var addresses = new HashSet<IPEndPoint>();
+        skipped = 0;
+        foreach (TopologyNode node in nodes)
+        {
+            if (node.Identity.Length == TopologyNode.KeyBytes && node.SphinxKey.Length == TopologyNode.KeyBytes
+                && node.NoiseKey is null or { Length: TopologyNode.KeyBytes }
+                && !identities.Contains(NodeKey.From(node.Identity)) && addresses.Add(Normalize(node.MixAddress)))
+            {
+                identities.Add(NodeKey.From(node.Identity));
+                kept.Add(node);
+            }
+            else
+            {
+                skipped++;
+            }
+        }
+
+        return new NetworkTopology(rotationId, kept);
+    }
+
     public IReadOnlyList<TopologyNode> Nodes { get; }
 
     /// <summary>Rotation of every node's Sphinx key; its parity goes into frame headers (mix-link.md §5).</summary>

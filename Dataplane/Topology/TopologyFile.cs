@@ -13,7 +13,7 @@ namespace FastExit.Topology;
 /// The JSON form of a <see cref="NetworkTopology"/>:
 /// <c>{"rotation": 1, "nodes": [{"identity": "…", "sphinx_key": "…", "mix_address": "192.0.2.1:1789", "role": "mix1"}]}</c>.
 /// Keys are base58 (Bitcoin alphabet) of 32 bytes, roles mix1, mix2, mix3, entry, exit. Every key must be there once, in any order,
-/// and no other. Limits: <see cref="MaximumBytes"/>, <see cref="MaximumNodes"/>.
+/// and no other but a node's optional <c>"noise_key": "…"</c> and <c>"other_addresses": ["192.0.2.2"]</c>. Limits: <see cref="MaximumBytes"/>, <see cref="MaximumNodes"/>.
 /// </summary>
 internal static class TopologyFile
 {
@@ -94,6 +94,16 @@ internal static class TopologyFile
                 writer.WriteString("sphinx_key", Base58.Bitcoin.Encode(node.SphinxKey));
                 writer.WriteString("mix_address", node.MixAddress.ToString());
                 writer.WriteString("role", RoleName(node.Role));
+                if (node.NoiseKey is { } noise)
+                    writer.WriteString("noise_key", Base58.Bitcoin.Encode(noise));
+                if (node.OtherAddresses.Count > 0)
+                {
+                    writer.WriteStartArray("other_addresses");
+                    foreach (var address in node.OtherAddresses)
+                        writer.WriteStringValue(address.ToString());
+                    writer.WriteEndArray();
+                }
+
                 writer.WriteEndObject();
             }
 
@@ -201,6 +211,8 @@ internal static class TopologyFile
             byte[]? sphinxKey = null;
             IPEndPoint? address = null;
             TopologyRole? role = null;
+            byte[]? noiseKey = null;
+            List<IPAddress>? others = null;
             while (NextKey())
             {
                 if (_reader.ValueTextEquals("identity"u8) && identity is null)
@@ -211,15 +223,23 @@ internal static class TopologyFile
                     address = Address();
                 else if (_reader.ValueTextEquals("role"u8) && role is null)
                     role = Role();
+                else if (_reader.ValueTextEquals("noise_key"u8) && noiseKey is null)
+                    noiseKey = Key("noise_key");
+                else if (_reader.ValueTextEquals("other_addresses"u8) && others is null)
+                    others = Others();
                 else
-                    throw UnknownKey("\"identity\", \"sphinx_key\", \"mix_address\" and \"role\"");
+                    throw UnknownKey("\"identity\", \"sphinx_key\", \"mix_address\", \"role\", \"noise_key\" and \"other_addresses\"");
             }
 
             return new TopologyNode(
                 identity ?? throw Missing("identity"),
                 sphinxKey ?? throw Missing("sphinx_key"),
                 address ?? throw Missing("mix_address"),
-                role ?? throw Missing("role"));
+                role ?? throw Missing("role"))
+            {
+                NoiseKey = noiseKey,
+                OtherAddresses = others ?? [],
+            };
         }
 
         private byte[] Key(string name)
@@ -235,9 +255,27 @@ internal static class TopologyFile
             decoded[..written].CopyTo(key);
             if (!key.AsSpan().ContainsAnyExcept((byte)0))
                 throw Wrong($"\"{name}\" is all zero; put the node's real key there");
-            if (name == "sphinx_key" && X25519.HasLowOrder(key))
-                throw Wrong("\"sphinx_key\" is a point of low order, which is no key; put the node's real key there");
+            if (name != "identity" && X25519.HasLowOrder(key))
+                throw Wrong($"\"{name}\" is a point of low order, which is no key; put the node's real key there");
             return key;
+        }
+
+        private List<IPAddress> Others()
+        {
+            const string Mend = "\"other_addresses\" must be a list of at most 64 hosts' IP addresses, such as [\"192.0.2.2\", \"2001:db8::2\"]";
+            Next(JsonTokenType.StartArray, Mend);
+            var others = new List<IPAddress>();
+            while (true)
+            {
+                if (!_reader.Read())
+                    throw Wrong("the list of addresses does not end");
+                if (_reader.TokenType == JsonTokenType.EndArray)
+                    return others;
+                if (_reader.TokenType != JsonTokenType.String || others.Count == TopologyNode.MaximumOtherAddresses
+                    || !TopologyNode.TryParseAddress(_reader.GetString()!, out var address))
+                    throw Wrong(Mend);
+                others.Add(address);
+            }
         }
 
         private IPEndPoint Address()

@@ -1,4 +1,6 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Net;
+using FastExit.Configuration;
 
 namespace FastExit.Topology;
 
@@ -16,12 +18,24 @@ public enum TopologyRole
 public sealed record TopologyNode(byte[] Identity, byte[] SphinxKey, IPEndPoint MixAddress, TopologyRole Role)
 {
     public const int KeyBytes = 32;
+    public const int MaximumOtherAddresses = 64;
 
     /// <summary>x25519 key of its mix link's Noise handshake, 32 bytes (mix-link.md §2.4); null: its link is plain.</summary>
     public byte[]? NoiseKey { get; init; }
 
     /// <summary>Addresses it announces beside that of <see cref="MixAddress"/>; its mix link has the same port there.</summary>
     public IReadOnlyList<IPAddress> OtherAddresses { get; init; } = [];
+
+    /// <summary>One host's address in full, without zone; IPv4 mapped into IPv6 becomes IPv4.</summary>
+    internal static bool TryParseAddress(string text, [NotNullWhen(true)] out IPAddress? address)
+    {
+        address = null;
+        if (text.Length > 45 || text.AsSpan().ContainsAny('%', '[', ']') || !IPAddress.TryParse(text, out IPAddress? parsed)
+            || (!text.Contains(':', StringComparison.Ordinal) && parsed.ToString() != text) || !SettingDraft.IsOneHost(parsed))
+            return false;
+        address = NetworkTopology.Normalize(parsed);
+        return true;
+    }
 }
 
 /// <summary>A topology file that cannot be used. The message is one line: file, line, what is wrong, how to mend it.</summary>

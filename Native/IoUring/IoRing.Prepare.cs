@@ -29,6 +29,14 @@ public sealed unsafe partial class IoRing
         entry->FileIndex = KernelConstants.FileIndexAllocate;
     }
 
+    /// <summary>As <see cref="PrepareAcceptMultishot"/>, but each completion's result is an ordinary descriptor, for <see cref="Adopt"/>.</summary>
+    public void PrepareAcceptOrdinary(int listenerFd, ulong userData)
+    {
+        SubmissionEntry* entry = Take(Operation.Accept, listenerFd, userData);
+        entry->OperationModifiers = KernelConstants.AcceptMultishot;
+        entry->OperationFlags = (uint)SOCK_CLOEXEC;
+    }
+
     /// <summary>
     /// Receives once into provided buffers, at most <paramref name="maximumBytes"/> (0: no limit but the buffers).
     /// With <paramref name="bundle"/> several buffers may be filled; then the group's buffers must share one length.
@@ -253,6 +261,18 @@ public sealed unsafe partial class IoRing
         }
 
         return result;
+    }
+
+    /// <summary>
+    /// Moves an accepted socket into a direct slot (<see cref="Install"/>) and says whose it is, which the kernel does not tell of a
+    /// socket that has no ordinary descriptor. The descriptor is closed, whatever the result.
+    /// </summary>
+    /// <returns>The slot, or -errno; -ENOTCONN when the peer has gone again.</returns>
+    public int Adopt(int fd, out EndpointAddress peer)
+    {
+        int direct = SocketDescriptor.TryPeerAddress(fd, out peer) ? Install(fd) : -Errno.ENOTCONN;
+        _ = close(fd);
+        return direct;
     }
 
     /// <summary>

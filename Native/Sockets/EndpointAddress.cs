@@ -76,6 +76,15 @@ public readonly struct EndpointAddress : IEquatable<EndpointAddress>
         return new EndpointAddress(address, port, 0);
     }
 
+    /// <summary>The IPv4 address that an IPv4-mapped IPv6 address stands for (RFC 4291 §2.5.5.2); any other is itself.</summary>
+    public EndpointAddress Unmapped()
+    {
+        ReadOnlySpan<byte> bytes = address;
+        return isIPv6 && bytes[..10].IndexOfAnyExcept((byte)0) < 0 && bytes[10] == 0xFF && bytes[11] == 0xFF
+            ? new EndpointAddress(bytes[12..], port, 0)
+            : this;
+    }
+
     public EndpointAddress WithPort(ushort value) => new(((ReadOnlySpan<byte>)address)[..AddressLength], value, scope);
 
     public IPEndPoint ToIPEndPoint()

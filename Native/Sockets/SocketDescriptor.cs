@@ -10,6 +10,9 @@ namespace FastExit.Native.Sockets;
 /// </summary>
 public sealed unsafe class SocketDescriptor : IDisposable
 {
+    // IP_BIND_ADDRESS_NO_PORT; IPv6 sockets take it too.
+    private const int BindAddressNoPort = 24;
+
     private int fd;
 
     private SocketDescriptor(int fd) => this.fd = fd;
@@ -87,6 +90,20 @@ public sealed unsafe class SocketDescriptor : IDisposable
         return fd;
     }
 
+    /// <summary>
+    /// Gives an unconnected socket its source address; the kernel chooses the port when it connects, so that one address serves many peers.
+    /// </summary>
+    /// <returns>0, or the errno: EADDRNOTAVAIL when the address is not of this host.</returns>
+    public int TryBindSource(EndpointAddress address)
+    {
+        int one = 1;
+        if (setsockopt(fd, IPPROTO_IP, BindAddressNoPort, &one, sizeof(int)) < 0)
+            return errno;
+        byte* buffer = stackalloc byte[EndpointAddress.MaximumSocketAddressBytes];
+        int length = address.WithPort(0).WriteSocketAddress(new Span<byte>(buffer, EndpointAddress.MaximumSocketAddressBytes));
+        return bind(fd, (sockaddr*)buffer, length) < 0 ? errno : 0;
+    }
+
     public EndpointAddress LocalAddress()
     {
         byte* buffer = stackalloc byte[EndpointAddress.MaximumSocketAddressBytes];
@@ -95,6 +112,18 @@ public sealed unsafe class SocketDescriptor : IDisposable
             throw new NativeException("reading a socket's own address", errno, null);
         return EndpointAddress.ReadSocketAddress(
             new ReadOnlySpan<byte>(buffer, EndpointAddress.MaximumSocketAddressBytes));
+    }
+
+    /// <summary>Whom an ordinary descriptor's socket is connected with; false: nobody any more.</summary>
+    internal static bool TryPeerAddress(int fd, out EndpointAddress peer)
+    {
+        byte* buffer = stackalloc byte[EndpointAddress.MaximumSocketAddressBytes];
+        socklen_t length = EndpointAddress.MaximumSocketAddressBytes;
+        bool known = getpeername(fd, (sockaddr*)buffer, &length) == 0;
+        peer = known
+            ? EndpointAddress.ReadSocketAddress(new ReadOnlySpan<byte>(buffer, EndpointAddress.MaximumSocketAddressBytes))
+            : default;
+        return known;
     }
 
     public void Dispose()

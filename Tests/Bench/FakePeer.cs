@@ -61,7 +61,7 @@ internal abstract class FakePeer : IDeliveryTarget, IDisposable
     /// <summary>Every SURB and connection is lost, as when a process starts anew.</summary>
     public volatile bool ForgetRequested;
 
-    public void Deliver(ReadOnlySpan<byte> payload) => _inbox.TryPut(payload);
+    public bool Deliver(ReadOnlySpan<byte> payload) => _inbox.TryPut(payload);
 
     public void Dispose()
     {

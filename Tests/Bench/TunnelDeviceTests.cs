@@ -96,7 +96,7 @@ public class TunnelDeviceTests
             File.WriteAllText(
                 Path.Combine(folder, "exit.json"),
                 $$"""{"network_requester":"a.b@c","identity":"{{key}}","sphinx_key":"{{key}}","mix_address":"127.0.0.1:1"}""");
-            LabException none = Assert.Throws<LabException>(() => TunSession.Start(new TunnelOptions { Lab = folder }, _ => { }));
+            LabException none = Assert.Throws<LabException>(() => TunSession.Start(new TunnelOptions { Target = ClientTarget.Of(new LabDirectory(folder)) }, _ => { }));
             Assert.Contains("routes no IP packets", none.Message);
             Assert.Contains("lab --ipr", none.Message);
         }

@@ -40,9 +40,10 @@ public sealed class CommandLineTests : IDisposable
         Assert.Equal(keys.NetworkRequester.Address, recipient);
         Assert.Equal(NodeKeys.Base58Text(keys.Identity), json.RootElement.GetProperty("identity").GetString());
         Assert.Equal(NodeKeys.Base58Text(keys.CurrentSphinxKey.PublicKey), json.RootElement.GetProperty("sphinx_key").GetString());
+        Assert.Equal(NodeKeys.Base58Text(keys.NoisePublicKey), json.RootElement.GetProperty("noise_key").GetString());
         Assert.Equal("192.0.2.1:1790", json.RootElement.GetProperty("mix_address").GetString());
         Assert.Equal(keys.IpPacketRouter!.Address.ToString(), json.RootElement.GetProperty("ip_packet_router").GetString());
-        Assert.Equal(5, json.RootElement.EnumerateObject().Count());
+        Assert.Equal(6, json.RootElement.EnumerateObject().Count());
         Assert.Equal($"{keys.NetworkRequester.Address}\n", (await ProgramRun.StartAsync("address", "--data-dir", Data, "--service", "nr")).Output);
         Assert.Equal($"{keys.IpPacketRouter.Address}\n", (await ProgramRun.StartAsync("address", "--data-dir", Data, "--service", "ipr")).Output);
         foreach (var file in Directory.GetFiles(NodeKeys.DirectoryIn(Data), "ip_packet_router_*"))
@@ -98,8 +99,8 @@ public sealed class CommandLineTests : IDisposable
     }
 
     [Theory]
-    [InlineData(2, "nonsense is not a command of `fastexit`; use one of: init, run, address, policy, check, version", "nonsense")]
-    [InlineData(2, "a command is missing; use one of: init, run, address, policy, check, version; see `fastexit --help`")]
+    [InlineData(2, "nonsense is not a command of `fastexit`; use one of: init, run, address, policy, check, node, version", "nonsense")]
+    [InlineData(2, "a command is missing; use one of: init, run, address, policy, check, node, version; see `fastexit --help`")]
     [InlineData(2, "a command is missing; use one of: check; see `fastexit policy --help`", "policy")]
     [InlineData(2, "put the IPv6 address in brackets: [64:ff9b::7f00]:1, or [64:ff9b::7f00:1]:PORT", "policy", "check", "64:ff9b::7f00:1")]
     [InlineData(2, "put the IPv6 address in brackets: [::1]:PORT", "policy", "check", "::1")]

@@ -137,6 +137,8 @@ public sealed class ServeTests : IDisposable
 
     private sealed class RememberingService : IExitService
     {
+        public Task UseTopologyAsync(NetworkTopology topology) => Task.CompletedTask;
+
         public TaskCompletionSource Ended { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
         public TimeSpan? DrainLimit { get; private set; }

@@ -308,7 +308,7 @@ internal sealed class CoreRooms : IDisposable
                     _egress.OnSend(completion, now);
                     break;
                 case CompletionKind.EgressReceive:
-                    _egress.OnReceive(completion, now);
+                    _egress.OnReceive(completion, default, now);
                     break;
                 case CompletionKind.EgressClosed:
                     _egress.OnClosed(completion, now);

@@ -65,7 +65,7 @@ internal sealed class DisclosingClient : IDeliveryTarget, IDisposable
         return bytes;
     }
 
-    public void Deliver(ReadOnlySpan<byte> payload) => _inbox.TryPut(payload);
+    public bool Deliver(ReadOnlySpan<byte> payload) => _inbox.TryPut(payload);
 
     /// <summary>Asks for a connection.</summary>
     /// <param name="hostPort">Destination.</param>

@@ -27,8 +27,7 @@ public sealed class RestartTests(RestartLab lab) : IClassFixture<RestartLab>
     public async Task Clients_of_a_killed_exit_get_errors_and_work_again_after_its_restart()
     {
         using SocksSession session = SocksSession.Start(
-            lab.Network.Directory,
-            null,
+            ClientTarget.Of(lab.Network.Directory),
             TimeSpan.FromMilliseconds(2),
             new SocksSettings { Listen = LabDirectory.FreeAddresses(1)[0] });
         IPEndPoint[] clients = [lab.Client.Address, session.Address];
@@ -79,8 +78,7 @@ public sealed class RestartTests(RestartLab lab) : IClassFixture<RestartLab>
             await Task.Delay(Timeout.Infinite, end);
         });
         using SocksSession session = SocksSession.Start(
-            lab.Network.Directory,
-            null,
+            ClientTarget.Of(lab.Network.Directory),
             TimeSpan.FromMilliseconds(2),
             new SocksSettings { Listen = LabDirectory.FreeAddresses(1)[0] });
         await PageAsync(session.Address);

@@ -22,8 +22,7 @@ public sealed class RotationTests(RotationLab lab) : IClassFixture<RotationLab>
     public async Task A_download_goes_on_through_a_change_of_the_exits_key()
     {
         using SocksSession session = SocksSession.Start(
-            lab.Network.Directory,
-            null,
+            ClientTarget.Of(lab.Network.Directory),
             TimeSpan.FromMilliseconds(2),
             new SocksSettings { Listen = LabDirectory.FreeAddresses(1)[0] });
         Task<CurlResult> download = CurlCommand.RunAsync(

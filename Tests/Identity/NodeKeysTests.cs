@@ -23,6 +23,8 @@ public sealed class NodeKeysTests : IDisposable
         Assert.Equal(saved.IdentitySeed, loaded.IdentitySeed);
         Assert.Equal(saved.Identity, loaded.Identity);
         Assert.Equal(saved.CurrentSphinxKey.PrivateKey, loaded.CurrentSphinxKey.PrivateKey);
+        Assert.Equal(saved.NoisePrivateKey, loaded.NoisePrivateKey);
+        Assert.Equal(saved.NoisePublicKey, loaded.NoisePublicKey);
         Assert.Equal(7u, loaded.CurrentSphinxKey.RotationId);
         Assert.Equal(saved.NetworkRequester.EncryptionPrivateKey, loaded.NetworkRequester.EncryptionPrivateKey);
         Assert.Equal(saved.NetworkRequester.AcknowledgementKey, loaded.NetworkRequester.AcknowledgementKey);
@@ -72,6 +74,33 @@ public sealed class NodeKeysTests : IDisposable
         Assert.Equal(added.IpPacketRouter.Address, again.IpPacketRouter!.Address);
     }
 
+    [Fact]
+    public void A_noise_key_is_added_once_and_touches_no_other()
+    {
+        using var keys = NodeKeys.Generate(1);
+        keys.Save(_directory);
+        var file = Path.Combine(Keys, "noise.pem");
+        File.Delete(file);
+        var others = Directory.GetFiles(Keys).ToDictionary(other => other, File.ReadAllBytes);
+        using (var without = NodeKeys.Load(_directory))
+        {
+            Assert.True(without.NoisePrivateKey.IsEmpty);
+            Assert.True(without.NoisePublicKey.IsEmpty);
+        }
+
+        Assert.True(NodeKeys.AddNoise(_directory));
+        using var added = NodeKeys.Load(_directory);
+        var expected = new byte[X25519.KeyBytes];
+        X25519.MultiplyBase(added.NoisePrivateKey, expected);
+        Assert.Equal(expected, added.NoisePublicKey);
+        Assert.False(keys.NoisePublicKey.SequenceEqual(added.NoisePublicKey));
+        Assert.All(others, other => Assert.Equal(other.Value, File.ReadAllBytes(other.Key)));
+        Assert.Equal(OwnerOnly, File.GetUnixFileMode(file));
+        Assert.False(NodeKeys.AddNoise(_directory));
+        using var again = NodeKeys.Load(_directory);
+        Assert.Equal(added.NoisePublicKey, again.NoisePublicKey);
+    }
+
     [Theory]
     [InlineData("identity")]
     [InlineData("encryption")]
@@ -95,7 +124,7 @@ public sealed class NodeKeysTests : IDisposable
         keys.Save(_directory);
         Assert.Equal(OwnerOnly | UnixFileMode.UserExecute, File.GetUnixFileMode(Keys));
         var files = Directory.GetFiles(Keys);
-        Assert.Equal(8, files.Length);
+        Assert.Equal(9, files.Length);
         foreach (var file in files)
             Assert.Equal(OwnerOnly, File.GetUnixFileMode(file));
     }
@@ -145,7 +174,11 @@ public sealed class NodeKeysTests : IDisposable
             File.WriteAllBytes(file, new byte[5_000]);
             Refusal();
             File.Delete(file);
-            Assert.Contains("no such file", Refusal(), StringComparison.Ordinal);
+            // A node of before Noise is a sound node.
+            if (Path.GetFileName(file) == "noise.pem")
+                NodeKeys.Load(_directory).Dispose();
+            else
+                Assert.Contains("no such file", Refusal(), StringComparison.Ordinal);
             File.WriteAllBytes(file, sound);
             File.SetUnixFileMode(file, OwnerOnly);
         }
@@ -225,11 +258,13 @@ public sealed class NodeKeysTests : IDisposable
         var encryption = keys.NetworkRequester.EncryptionPrivateKey;
         var acknowledgement = keys.NetworkRequester.AcknowledgementKey;
         var sphinx = keys.CurrentSphinxKey.PrivateKey;
+        var noise = keys.NoisePrivateKey;
         keys.Dispose();
         Assert.False(seed.ContainsAnyExcept((byte)0));
         Assert.False(encryption.ContainsAnyExcept((byte)0));
         Assert.False(acknowledgement.ContainsAnyExcept((byte)0));
         Assert.False(sphinx.ContainsAnyExcept((byte)0));
+        Assert.False(noise.ContainsAnyExcept((byte)0));
         Assert.Throws<ObjectDisposedException>(() => keys.CurrentSphinxKey.PrivateKey.Length);
     }
 

@@ -7,7 +7,9 @@ using FastExit.Memory;
 using FastExit.MixLink;
 using FastExit.Native.IoUring;
 using FastExit.Native.Sockets;
+using FastExit.Policy;
 using FastExit.Sphinx;
+using FastExit.Topology;
 
 namespace FastExit.Tests.MixLink;
 
@@ -17,7 +19,8 @@ internal sealed class LinkFixture : IDisposable
     private readonly IoRing _ring;
     private readonly SocketDescriptor _listener;
 
-    public LinkFixture(MixLinkSettings? settings = null, IReadOnlyList<IPEndPoint>? known = null, int regularSlots = 2048, int extendedSlots = 8, int descriptors = 256)
+    public LinkFixture(MixLinkSettings? settings = null, IReadOnlyList<IPEndPoint>? known = null, int regularSlots = 2048, int extendedSlots = 8, int descriptors = 256,
+        NoiseIdentity? identity = null, NetworkTopology? topology = null)
     {
         _ring = new IoRing(new IoRingOptions { SubmissionEntries = 256, CompletionEntries = 2048, DirectDescriptors = descriptors });
         settings ??= Settings;
@@ -28,14 +31,19 @@ internal sealed class LinkFixture : IDisposable
             AssemblyBytes = 16 << 20,
             HugePages = false,
         });
-        Egress = new MixEgress(_ring, Pool, [.. (known ?? []).Select(NodeAddress.From)], settings, Counters);
+        Egress = new MixEgress(_ring, Pool, [.. (known ?? []).Select(NodeAddress.From)], settings, Counters, identity, topology)
+        {
+            Guard = AddressGuard.Default.WithAllowed("127.0.0.0/8"),
+        };
         Stage = new SphinxStage(
             Pool, Egress, new ServiceKeys((new byte[32], new byte[32])),
             new SphinxKeySet((new byte[32], 1u, new ReplayFilter(1000))), Counters);
         _listener = SocketDescriptor.ListenTcp(
             EndpointAddress.From(new IPEndPoint(IPAddress.Loopback, 0)), 512, reusePort: false, out EndpointAddress bound);
         Bound = bound.ToIPEndPoint();
-        Ingress = new MixIngress(_ring, Pool, Stage, [_listener], settings, Counters);
+        Ingress = new MixIngress(_ring, Pool, Stage, [_listener], settings, Counters, identity);
+        if (topology is not null)
+            Ingress.Use(topology);
     }
 
     public static MixLinkSettings Settings => new()
@@ -70,9 +78,11 @@ internal sealed class LinkFixture : IDisposable
 
     public long this[Counter counter] => Counters.Read(counter);
 
-    public Socket Connect()
+    public Socket Connect(string? from = null)
     {
         var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        if (from is not null)
+            socket.Bind(new IPEndPoint(IPAddress.Parse(from), 0));
         socket.Connect(Bound);
         return socket;
     }
@@ -130,6 +140,9 @@ internal sealed class LinkFixture : IDisposable
             case CompletionKind.MixReceive:
                 Ingress.OnReceive(completion, Now);
                 break;
+            case CompletionKind.MixSend:
+                Ingress.OnSend(completion);
+                break;
             case CompletionKind.MixClosed:
                 Ingress.OnClosed(completion);
                 break;
@@ -140,9 +153,9 @@ internal sealed class LinkFixture : IDisposable
                 Egress.OnSend(completion, Now);
                 break;
             case CompletionKind.EgressReceive:
+                Egress.OnReceive(completion, completion.HasBuffer ? Ingress.Received(completion) : default, Now);
                 if (completion.HasBuffer)
                     Ingress.GiveBack(completion.BufferId);
-                Egress.OnReceive(completion, Now);
                 break;
             case CompletionKind.EgressClosed:
                 Egress.OnClosed(completion, Now);

@@ -64,4 +64,13 @@ public sealed class EndpointAddressTests
         Assert.Equal("ENFILE", Errno.Name(-23));
         Assert.Equal("errno 4711", Errno.Name(4711));
     }
+
+    [Theory]
+    [InlineData("[::ffff:192.0.2.7]:5", "192.0.2.7:5")]
+    [InlineData("192.0.2.7:5", "192.0.2.7:5")]
+    [InlineData("[::192.0.2.7]:5", "[::192.0.2.7]:5")]
+    [InlineData("[2001:db8::ffff:c000:207]:5", "[2001:db8::ffff:c000:207]:5")]
+    public void MappedAddressesAreIPv4(string address, string unmapped) =>
+        Assert.Equal(
+            EndpointAddress.From(IPEndPoint.Parse(unmapped)), EndpointAddress.From(IPEndPoint.Parse(address)).Unmapped());
 }

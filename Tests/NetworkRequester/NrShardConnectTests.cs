@@ -63,8 +63,8 @@ public sealed class NrShardConnectTests
     [InlineData(ClientKind.LegacyExposed, "closed error")]
     [InlineData(ClientKind.Anonymous, "closed error")]
     [InlineData(ClientKind.ExposedEmptyFirst, "closed error")]
-    [InlineData(ClientKind.ExposedQuiet, "error")]
-    [InlineData(ClientKind.ExposedDataFirst, "error")]
+    [InlineData(ClientKind.ExposedQuiet, "closed")]
+    [InlineData(ClientKind.ExposedDataFirst, "closed")]
     [InlineData(ClientKind.ExposedClosedEarly, "closed")]
     public void VerdictsAgainst(ClientKind kind, string expected)
     {

@@ -187,7 +187,9 @@ public sealed class NetworkTopologyTests : IDisposable
     [Fact]
     public void Mutated_files_never_fail_in_another_way()
     {
-        var seed = Encoding.UTF8.GetBytes(Written(Sample()).Replace("\n", "", StringComparison.Ordinal).Replace("  ", "", StringComparison.Ordinal));
+        TopologyNode[] nodes = [.. Sample().Nodes];
+        nodes[3] = nodes[3] with { NoiseKey = [.. Enumerable.Range(1, 32).Select(i => (byte)i)], OtherAddresses = [IPAddress.Parse("192.0.2.7")] };
+        var seed = Encoding.UTF8.GetBytes(Written(new NetworkTopology(7, nodes)).Replace("\n", "", StringComparison.Ordinal).Replace("  ", "", StringComparison.Ordinal));
         var random = new Random(20_260_101);
         var pieces = new[] { "\"", "{", "}", "[", "]", ",", ":", "null", "1e9", "\\u0000", "\\ud800", "\"role\"", "mix1", "-", "\n", "é" }
             .Select(Encoding.UTF8.GetBytes).ToArray();
@@ -233,6 +235,37 @@ public sealed class NetworkTopologyTests : IDisposable
         }
 
         Assert.InRange(loaded, 100, 900_000);
+    }
+
+    [Fact]
+    public void Noise_keys_and_further_addresses_survive_a_round_trip()
+    {
+        TopologyNode[] nodes = [.. Sample().Nodes];
+        nodes[1] = nodes[1] with { NoiseKey = [.. Enumerable.Range(1, 32).Select(i => (byte)i)], OtherAddresses = [IPAddress.Parse("192.0.2.7"), IPAddress.Parse("2001:db8::7")] };
+        string json = Written(new NetworkTopology(7, nodes));
+        NetworkTopology read = NetworkTopology.Load(FilePath);
+        Assert.Null(read.Nodes[0].NoiseKey);
+        Assert.Equal(nodes[1].NoiseKey, read.Nodes[1].NoiseKey);
+        Assert.Equal(nodes[1].OtherAddresses, read.Nodes[1].OtherAddresses);
+        Assert.True(read.TryGetNoiseKey(new IPEndPoint(IPAddress.Parse("2001:db8::7"), nodes[1].MixAddress.Port), out _));
+        foreach (string wrong in new[] { "192.0.2", "0.0.0.0", "fe80::1%1", "224.0.0.1", "1", "" })
+            Assert.Contains("other_addresses", Refusal(json.Replace("192.0.2.7", wrong, StringComparison.Ordinal)), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Unchecked_nodes_that_share_an_identity_or_address_are_counted_not_fatal()
+    {
+        IReadOnlyList<TopologyNode> nodes = Sample().Nodes;
+        TopologyNode[] all =
+        [
+            .. nodes,
+            nodes[0] with { MixAddress = new IPEndPoint(IPAddress.Loopback, 9) },
+            nodes[1] with { Identity = [.. Enumerable.Repeat((byte)3, 32)] },
+            nodes[2] with { Identity = [1], MixAddress = new IPEndPoint(IPAddress.Loopback, 10) },
+        ];
+        NetworkTopology topology = NetworkTopology.FromUnchecked(8, all, out int skipped);
+        Assert.Equal((3, 8u), (skipped, topology.RotationId));
+        Assert.Equal(nodes, topology.Nodes);
     }
 
     private string Refusal(string json)
