@@ -41,7 +41,7 @@ internal static class LabCommand
         var noWeb = new Option<bool>("--no-web") { Description = "No local servers; the exit's address guard stays closed" };
         var delay = new Option<TimeSpan>("--delay")
         {
-            Description = "Mean delay at each hop, for example 10ms",
+            Description = "Mean delay at each hop, for example 10ms; 0ms also passes on at once what clients want held",
             DefaultValueFactory = _ => TimeSpan.FromMilliseconds(10),
             CustomParser = CommandText.ParseDuration,
         };

@@ -132,7 +132,12 @@ internal sealed class LabNetwork : IAsyncDisposable
         IPEndPoint exit = addresses[^1];
         (Topology, ExitAddress) = await LabPlan.PrepareAsync(
             Directory, settings.ExitBinary, mixes, addresses[LabDirectory.Mixes..^1], exit).ConfigureAwait(false);
-        var nodeSettings = new LabNodeSettings { Known = LabDirectory.Known(Topology), Loss = settings.Loss };
+        var nodeSettings = new LabNodeSettings
+        {
+            Known = LabDirectory.Known(Topology),
+            Loss = settings.Loss,
+            Holds = settings.MeanHopDelay > TimeSpan.Zero,
+        };
         for (int i = 0; i < mixes.Length; i++)
         {
             var mix = new MixNode($"mix-{i + 1}", Directory.Mix(i + 1), mixes[i], nodeSettings);

@@ -15,6 +15,9 @@ internal sealed record LabNodeSettings
     /// <summary>Share of packets lost on purpose at every forward hop, 0 to 1.</summary>
     public double Loss { get; init; }
 
+    /// <summary>False: mixes send packets on at once, whatever delay the client wrote into them.</summary>
+    public bool Holds { get; init; } = true;
+
     /// <summary>Null: this node's links are plain.</summary>
     public LabNoise? Noise { get; init; }
 }

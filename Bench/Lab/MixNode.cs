@@ -5,8 +5,8 @@ using FastExit.Crypto.Sphinx;
 namespace FastExit.Bench.Lab;
 
 /// <summary>
-/// A mix: peels one layer, holds the packet for as long as its Sphinx header says (at most 10 s, mix-link.md §3.6) and sends it on. It is
-/// the last hop of nothing.
+/// A mix: peels one layer, holds the packet for as long as its Sphinx header says (at most 10 s, mix-link.md §3.6), if its settings say
+/// so, and sends it on. It is the last hop of nothing.
 /// </summary>
 internal sealed class MixNode(string name, NodeKeys keys, IPEndPoint address, LabNodeSettings settings)
     : LabNode(name, keys, address, settings)
@@ -24,7 +24,7 @@ internal sealed class MixNode(string name, NodeKeys keys, IPEndPoint address, La
         }
 
         region.Slice(lane.Offset, lane.Length).CopyTo(packet.Span);
-        ulong delay = Math.Min(lane.DelayNanoseconds, MaximumDelayNanoseconds);
+        ulong delay = Settings.Holds ? Math.Min(lane.DelayNanoseconds, MaximumDelayNanoseconds) : 0;
         long due = Stopwatch.GetTimestamp() + (long)(delay * (Stopwatch.Frequency / 1e9));
         _held.Enqueue((packet, next), due);
         return true;

@@ -163,7 +163,7 @@ internal static class MetricHelp
         [Counter.IpPacketRouter_ConnectsVersion10] = "Connect requests of version 10.",
         [Counter.IpPacketRouter_ConnectRetransmissions] = "Connect requests that were answered before.",
         [Counter.IpPacketRouter_Reconnects] = "Connect requests of clients that already had a session.",
-        [Counter.IpPacketRouter_ConnectsWithoutSurbs] = "Connect requests dropped because they cannot be answered.",
+        [Counter.IpPacketRouter_ConnectsWithoutSurbs] = "Connect requests that came before any SURB to answer them with; held for 5 s.",
         [Counter.IpPacketRouter_ConnectsRefusedRate] = "Connect requests refused because of ipr.new_sessions_per_second.",
         [Counter.IpPacketRouter_ConnectsRefusedLimit] = "Connect requests refused because of ipr.maximum_sessions or because the exit stops.",
         [Counter.IpPacketRouter_ConnectsRefusedNoAddress] = "Connect requests refused because no address is free.",

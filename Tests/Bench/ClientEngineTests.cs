@@ -54,6 +54,17 @@ public class ClientEngineTests
         Assert.True(client.Counters[ClientCounter.Retransmissions] < client.Counters[ClientCounter.PacketsSent]);
     }
 
+    /// <summary>Six hops that wait for 5 s each on average, had the mixes not been told to wait for none.</summary>
+    [Fact]
+    public async Task MixesThatHoldNothingSendOnAtOnce()
+    {
+        using var net = new InProcessMixnet(TimeSpan.FromSeconds(5));
+        foreach (MixNode mix in net.Mixes)
+            mix.Settings = mix.Settings with { Holds = false };
+        using ClientEngine client = net.Client();
+        await DownloadAsync(client, 10_000).WaitAsync(TimeSpan.FromSeconds(5));
+    }
+
     /// <summary>While one message is lost again and again, the later ones must not run more than 1,000 ahead.</summary>
     [Fact]
     public async Task ALongUploadOverALossyPathStaysWithinTheWindow()

@@ -1,8 +1,10 @@
 // What a browser has and Node lacks, and a guard: a client reaches this machine's loopback and nothing else.
 import 'fake-indexeddb/auto';
+import { webcrypto } from 'node:crypto';
 import WebSocketOfNode from 'ws';
 
 globalThis.self = globalThis;
+globalThis.crypto ??= webcrypto;
 globalThis.WorkerGlobalScope ??= class WorkerGlobalScope {};
 
 /** Where requests for hosts that are compiled into a client go instead: base URLs, or null. */

@@ -3,10 +3,11 @@
 import fs from 'node:fs';
 import http from 'node:http';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import puppeteer from 'puppeteer-core';
 import { need, run } from './cases.mjs';
 
-const here = import.meta.dirname;
+const here = path.dirname(fileURLToPath(import.meta.url));
 const packages = fs.realpathSync(path.join(here, 'node_modules'));
 const page = `<!doctype html><title>tunnel</title><script type="importmap">${JSON.stringify({
   imports: Object.fromEntries(['mix-dns', 'mix-fetch', 'mix-websocket', 'mix-tunnel'].map((name) =>

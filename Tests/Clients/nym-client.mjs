@@ -27,7 +27,8 @@ await run('nym-client 1.4.1', {
       preferredGateway: need('LAB_ENTRY'),
       nymApiUrl: need('LAB_DIRECTORY'),
       clientOverride: {
-        traffic: { disableMainPoissonPacketDistribution: true },
+        traffic: { disableMainPoissonPacketDistribution: true, averagePacketDelayMs: 10 },
+        acknowledgements: { averageAckDelayMs: 10 },
         coverTraffic: { disableLoopCoverTrafficStream: true },
       },
     });

@@ -1,8 +1,10 @@
 // Lets a package that starts a Web Worker from a blob URL run in Node: the same source in a thread of its own.
 import { resolveObjectURL } from 'node:buffer';
+import { webcrypto } from 'node:crypto';
 import { Worker as Thread } from 'node:worker_threads';
 
 globalThis.self = globalThis;
+globalThis.crypto ??= webcrypto;
 globalThis.CloseEvent ??= class CloseEvent extends Event {
   constructor(type, init = {}) {
     super(type);

@@ -59,11 +59,11 @@ public abstract class BadInputScenarios(ScaledAgesLab lab) : IDisposable
     {
         Assert.NotEmpty(what);
         using Socket good = await ConnectAsync();
-        await ExpectAsync(Counter.Sphinx_BadMac, 1, () => SendAsync(good, [new byte[ExitPackets.PacketBytes]]));
+        await ExpectAsync(Counter.Sphinx_BadMac, 1, () => SendAsync(good, [[.. Enumerable.Repeat((byte)9, ExitPackets.PacketBytes)]]));
         using Socket bad = await ConnectAsync();
         await ExpectAsync(counter, 1, () => SocksDialer.SendAllAsync(bad, bytes, _stop.Token));
         await ClosedAsync(bad);
-        await ExpectAsync(Counter.Sphinx_BadMac, 1, () => SendAsync(good, [new byte[ExitPackets.PacketBytes]]));
+        await ExpectAsync(Counter.Sphinx_BadMac, 1, () => SendAsync(good, [[.. Enumerable.Repeat((byte)9, ExitPackets.PacketBytes)]]));
     }
 
     [Fact]

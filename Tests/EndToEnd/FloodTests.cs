@@ -31,7 +31,7 @@ public sealed class FloodTests(FloodedLab lab) : IClassFixture<FloodedLab>
     {
         using var stop = new CancellationTokenSource(TimeSpan.FromMinutes(4));
         MetricsSample before = await lab.Metrics.ReadAsync();
-        byte[] whole = ExitPackets.Frame(new byte[ExitPackets.PacketBytes]);
+        byte[] whole = ExitPackets.Frame([.. Enumerable.Repeat((byte)9, ExitPackets.PacketBytes)]);
         byte[] large = [whole[0], LargestSize, .. whole.AsSpan(2, 2), .. new byte[20_000]];
         var held = new List<Socket>();
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(stop.Token);
