@@ -97,7 +97,7 @@ public class CipherLanesTests
     public void LionessAgreesWithThePortableCode(CpuLevel level)
     {
         LaneCases.ForEachBatch(65, 8, LaneCases.Messages / 2, 120, (random, _, ranges) => CompareLioness(level, random, ranges));
-        LaneCases.ForEachBatch(66, 8, 2000, 2300, (random, _, ranges) => CompareLioness(level, random, ranges));
+        LaneCases.ForEachBatch(66, 8, 4000, 2300, (random, _, ranges) => CompareLioness(level, random, ranges));
     }
 
     [Theory]

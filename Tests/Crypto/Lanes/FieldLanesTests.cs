@@ -106,7 +106,7 @@ public class FieldLanesTests
         {
             ulong* a = Element(1), b = Element(2), c = Element(3), d = Element(4), v = Element(5), w = Element(6);
             ulong* mask = Element(7), sum = Element(8);
-            int rounds = Cases(2000);
+            int rounds = Cases(25_000);
             for (int round = 0; round < rounds; round++)
             {
                 // Two rounds of four have all limbs at one end of their range.
